@@ -1,0 +1,117 @@
+"""All settings, from ``SISYPHUS_*`` variables and one TOML file; the only reader of the environment.
+
+Every component is chosen by URL. The defaults are the embedded system below the data directory.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from infra.errors import ConfigurationError
+from schemas.lease import LeaseTerms
+
+
+class Settings(BaseSettings):
+    """Settings of every role; a role reads only what it needs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SISYPHUS_", env_nested_delimiter="__", frozen=True, extra="ignore", toml_file=None
+    )
+
+    data: Path = Field(default=Path(".data"), description="directory of the embedded system")
+    database: str = Field(default="", description="sqlite+aiosqlite:///… or postgresql+asyncpg://…; default below data")
+    objects: str = Field(default="", description="store of bucket:key remotes: file:///… or s3://?endpoint=…")
+    broker: str = Field(default="", description="amqp://…; empty: no broker, nodes claim from the database")
+    runtime: str = Field(default="", description="docker:// or bwrap://; empty: docker if it answers, else bwrap")
+    queue: str = Field(default="", description="worker class: NAME-queue instead of sisyphus-queue")
+
+    node_id: str = Field(default="", description="default: <hostname>-<random>")
+    slots: int = Field(default=2, ge=1, le=256, description="tasks that a node runs at the same time")
+    lease: LeaseTerms = LeaseTerms()
+    nodes_lost_limit: int = Field(default=3, ge=1, description="nodes lost on one task before it is given up")
+    claim_grace_s: float = Field(
+        default=2.0, ge=0, description="how long the broker may deliver before a row is claimed"
+    )
+    drain_s: float = Field(default=600.0, ge=0, description="how long running tasks may finish on SIGTERM")
+    log_limit_mb: int = Field(default=16, ge=1, description="bound of one attempt's spooled log")
+
+    default_bucket: str = Field(default="sisyphus", description="bucket of examples, results and logs")
+    file_roots: tuple[Path, ...] = Field(default=(), description="directories that file:// remotes may touch")
+    images: tuple[str, ...] = Field(default=("*",), description="allowed images, as shell patterns")
+    allow_network: bool = Field(default=False, description="may a document ask for resources.network=bridge")
+    docker_host_dir: str = Field(default="", description="where the node's task root lies for the Docker daemon")
+    templates: tuple[Path, ...] = Field(default=(), description="further template folders")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    token: SecretStr | None = Field(default=None, description="bearer token of every door; required off loopback")
+    sessions: int = Field(default=4, ge=1, description="voice sessions at the same time")
+    models: Path | None = Field(default=None, description="folder of speech weights")
+    secrets: dict[str, SecretStr] = Field(default_factory=dict, description="SISYPHUS_SECRETS__NAME=value")
+
+    log_level: str = "info"
+    log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
+
+    @field_validator("data", "models")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value is not None else None
+
+    @property
+    def database_url(self) -> str:
+        """The state store's URL."""
+        return self.database or f"sqlite+aiosqlite:///{self.data / 'sisyphus.db'}"
+
+    @property
+    def objects_url(self) -> str:
+        """The object store's URL."""
+        return self.objects or f"file://{self.data / 'objects'}"
+
+    @property
+    def work_root(self) -> Path:
+        """Where a node keeps the files of running attempts."""
+        return self.data / "work"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the file."""
+        file = os.environ.get("SISYPHUS_CONFIG")
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, Path(file))) if file else sources
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from arguments, environment and file; arguments that are None count as not given.
+
+    Raises:
+        ConfigurationError: a value is out of its bounds; the message names the setting.
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        lines = [f"SISYPHUS_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("; ".join(lines)) from None
+
+
+def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """The environment for a process of ours that must see the same settings."""
+    return {**os.environ, "SISYPHUS_DATA": str(settings.data), **extra}
+
+
+def host_name() -> str:
+    """This machine's name, fit for a node id."""
+    name = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname()).strip("-.")
+    return name[:40] or "node"

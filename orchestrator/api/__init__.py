@@ -1,0 +1,1 @@
+"""Routes of the HTTP door, one file per resource."""

@@ -1,0 +1,124 @@
+"""Reading task documents, in our form and in every form of the original Sisyphus (CovertLab, 2018-2019).
+
+The original's documents carry a top-level ``command`` and may lack id, workflow and name; ``inputs`` and ``outputs``
+come as a map or, from Gaia, as a list of pairs; ``timeout`` may be null. They ran with a writable root, without
+limits and for one hour, and keep that here within the bounds of `LEGACY_RESOURCES`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from schemas.failure import DocumentError, Problem, RefusalError
+from schemas.task import Resources, TaskDocument
+
+#: The original documented 16 GiB and never applied it; its containers had a writable root.
+LEGACY_RESOURCES = Resources(cpus=1024, memory_mb=16_384, disk_mb=65_536, pids=4096, read_only_root=False)
+#: Longest document that is looked at, in bytes.
+MAX_DOCUMENT_BYTES = 1_048_576
+
+
+def parse_json(body: bytes | str) -> TaskDocument:
+    """Read a task document from JSON.
+
+    Raises:
+        DocumentError: it is too long, not JSON, not an object, or breaks a rule; every problem is listed.
+    """
+    raw = body.encode() if isinstance(body, str) else body
+    if len(raw) > MAX_DOCUMENT_BYTES:
+        raise _single("too_large", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, this one has {len(raw)}")
+    try:
+        value: Any = json.loads(raw, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate parses, but nothing can store it
+    except UnicodeEncodeError:
+        raise _single("unicode", "the document holds a lone surrogate, which is not Unicode text") from None
+    except (ValueError, RecursionError) as error:
+        raise _single("json", f"not JSON: {error}") from None
+    return parse_task(value)
+
+
+def parse_task(value: object) -> TaskDocument:
+    """Read a task document from parsed JSON.
+
+    Raises:
+        DocumentError: every problem has a stable code, the field's path, and one sentence.
+    """
+    if not isinstance(value, Mapping):
+        raise _single("type", f"a task document is a JSON object, not {type(value).__name__}")
+    raw = dict(cast("Mapping[str, Any]", value))
+    raw = _modernised(raw)
+    for side in ("inputs", "outputs"):
+        if side in raw:
+            raw[side] = _pairs(raw[side], side)
+    try:
+        return TaskDocument.model_validate(raw)
+    except ValidationError as error:
+        raise DocumentError(_problem(cast("dict[str, Any]", e)) for e in error.errors(include_url=False)[:32]) from None
+    except RecursionError:
+        raise _single("depth", "the document is nested too deeply") from None
+
+
+def _modernised(raw: dict[str, Any]) -> dict[str, Any]:
+    """The original's top-level keys in our form; a document of ours passes unchanged."""
+    if "timeout" in raw and "timeout_s" not in raw:
+        timeout = raw.pop("timeout")
+        if timeout is not None:
+            raw["timeout_s"] = timeout
+    if "command" not in raw:
+        return {key: value for key, value in raw.items() if not (key in {"id", "timeout_s"} and value is None)}
+    if "commands" in raw:
+        raise _single("command_twice", "give either command or commands, not both", "command")
+    command = {"command": raw.pop("command")}
+    for stream in ("stdout", "stderr", "stdin"):
+        if stream in raw:
+            command[stream] = raw.pop(stream)
+    raw["commands"] = [command]
+    raw.setdefault("resources", LEGACY_RESOURCES)
+    nullable = ("id", "name", "workflow", "inputs", "outputs", "timeout_s")
+    return {key: value for key, value in raw.items() if value is not None or key not in nullable}
+
+
+def _pairs(value: object, side: str) -> list[dict[str, object]]:
+    """A map or a list of pairs as a list of ``{remote, internal}``."""
+    items: list[Any]
+    if isinstance(value, Mapping):
+        items = [list(pair) for pair in cast("Mapping[str, Any]", value).items()]
+    elif isinstance(value, list | tuple):
+        items = list(cast("Iterable[Any]", value))
+    else:
+        raise _single("type", f"{side} is a map remote -> internal or a list of pairs", side)
+    result: list[dict[str, object]] = []
+    for number, item in enumerate(items):
+        if isinstance(item, Mapping):
+            result.append(dict(cast("Mapping[str, object]", item)))
+        elif isinstance(item, list | tuple) and len(pair := list(cast("Iterable[Any]", item))) == 2:
+            result.append({"remote": pair[0], "internal": pair[1]})
+        else:
+            raise _single("pair", "an entry is a pair [remote, internal]", f"{side}[{number}]")
+    return result
+
+
+def _problem(error: dict[str, Any]) -> Problem:
+    path = ""
+    for part in error["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    if error["type"] == "missing":
+        return Problem(code="missing", field=path, message=f"{path} is required")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, RefusalError):
+        return Problem(code=cause.code, field=cause.field or path, message=str(cause))
+    value = error.get("input")
+    shown = f" (got {str(value)[:80]!r})" if isinstance(value, str | int | float | bool) or value is None else ""
+    return Problem(code=error["type"], field=path, message=str(error["msg"]).removeprefix("Value error, ") + shown)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _single(code: str, message: str, field: str = "") -> DocumentError:
+    return DocumentError([Problem(code=code, field=field, message=message)])

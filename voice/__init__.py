@@ -1,0 +1,1 @@
+"""The voice front end: people speak, tasks run, milestones are spoken."""

@@ -1,0 +1,1 @@
+"""The leaderless node: takes tasks, runs them in containers, puts the outputs back."""
