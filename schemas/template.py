@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, Self, cast
 
 from pydantic import Field, JsonValue, model_validator
@@ -23,7 +24,10 @@ TASK_ID, RESULT, REASON = "task_id", "result", "reason"
 MAX_TEXT_CHARS = 1000
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
+_LOOKS_LIKE_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _SLOT = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+#: Programs whose argument behind ``-c`` or ``-e`` is code.
+_INTERPRETER = re.compile(r"(ba|da|a|z|k)?sh|busybox|env|python[0-9.]*|perl|ruby|node")
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 Scalar = str | int | float | bool
@@ -66,9 +70,7 @@ class Parameter(Document):
         if self.default is not None:
             self.read(self.default)
         elif not self.required and self.type is not ParameterType.TEXT:
-            raise RefusalError(
-                "parameter_default", f"an optional {self.type.value} needs a default", "default"
-            )
+            raise RefusalError("parameter_default", f"an optional {self.type.value} needs a default", "default")
         return self
 
     @property
@@ -170,7 +172,7 @@ class Template(Document):
         self._check_speech()
         known = {*self.parameters, TASK_ID}
         for field, text in _strings(self.task, "task"):
-            _refuse_unknown(_PLACEHOLDER.findall(text), known, field)
+            _refuse_unknown(_LOOKS_LIKE_PLACEHOLDER.findall(text), known, field)
         _check_scripts(self.task)
         return self
 
@@ -262,9 +264,7 @@ def _read_text(text: str) -> str:
     if not text.strip():
         raise RefusalError("parameter_type", "a text must not be empty")
     if len(text) > MAX_TEXT_CHARS:
-        raise RefusalError(
-            "parameter_range", f"a text has at most {MAX_TEXT_CHARS} characters, not {len(text)}"
-        )
+        raise RefusalError("parameter_range", f"a text has at most {MAX_TEXT_CHARS} characters, not {len(text)}")
     if "\0" in text:
         raise RefusalError("nul", "NUL bytes cannot be passed to a program")
     return text
@@ -297,9 +297,11 @@ def _check_scripts(task: dict[str, JsonValue]) -> None:
         argv = entry.get("command") if isinstance(entry, dict) else None
         if not isinstance(argv, list):
             continue
-        for place, (before, text) in enumerate(zip(argv, argv[1:], strict=False), start=1):
-            is_script = isinstance(before, str) and re.fullmatch(r"-[a-z]*[ce]", before)
-            if is_script and isinstance(text, str) and _PLACEHOLDER.search(text):
+        words = [word if isinstance(word, str) else "" for word in argv]
+        if not words or not _INTERPRETER.fullmatch(words[0].rpartition("/")[2]):
+            continue
+        for place, (flag, text) in enumerate(pairwise(words), start=1):
+            if re.fullmatch(r"-[a-z]*[ce]", flag) and _PLACEHOLDER.search(text):
                 message = 'a placeholder inside a script would become code; pass it behind the script, as "$1"'
                 raise RefusalError("placeholder_in_script", message, f"task.commands[{number}].command[{place}]")
 
