@@ -1,0 +1,91 @@
+"""The attempt's pen: every write of one attempt goes through here, fenced, in order, with few transactions.
+
+Milestones that a command prints are gathered and written at most five times a second; any other write takes the
+gathered ones along, so that the order of events is the order in which things happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from infra.errors import CancelRequested, LeaseLost
+from infra.state_store import Change, StateStore
+from schemas.event import EventType, NewEvent
+from schemas.lease import Lease
+from schemas.record import TaskRecord
+from schemas.todo import ItemState
+
+#: Pause between two writes of gathered milestones, in seconds.
+FLUSH_S = 0.2
+#: Milestones kept between two writes and per attempt; a command that floods loses the rest.
+MAX_PENDING, MAX_EVENTS = 64, 2000
+
+
+class Journal:
+    """Writes of one attempt. Raises LeaseLost and CancelRequested as `StateStore.record` does."""
+
+    def __init__(self, store: StateStore, lease: Lease, record: TaskRecord) -> None:
+        self.lease, self.record = lease, record
+        self._store = store
+        self._pending: list[NewEvent] = []
+        self._taken = 0
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+
+    def todo(self, key: str) -> ItemState:
+        """Where an item is."""
+        return next(x.state for x in self.record.todos if x.key == key)
+
+    def note(self, event: NewEvent) -> None:
+        """Gather an event; it is written with the next change or by `flush_loop`. Never blocks."""
+        if self._taken >= MAX_EVENTS or len(self._pending) >= MAX_PENDING:
+            return
+        if event.type is EventType.PROGRESS and self._pending and self._pending[-1].type is EventType.PROGRESS:
+            last = self._pending[-1].data
+            if not event.data.get("message") or event.data.get("message") == last.get("message"):
+                self._pending.pop()
+                event = NewEvent(type=event.type, data={**last, "percent": event.data["percent"]})
+                self._taken -= 1
+        self._pending.append(event)
+        self._taken += 1
+        self._wake.set()
+
+    async def write(self, change: Change) -> TaskRecord:
+        """Write a change, with what was gathered before it."""
+        async with self._lock:
+            gathered, self._pending = self._pending, []
+            self.record = await self._store.record(self.lease, _with(change, gathered))
+            return self.record
+
+    async def move(self, todos: Mapping[str, ItemState], change: Change | None = None) -> TaskRecord:
+        """Move TODO items, leaving out those that are there already (a takeover finds them so)."""
+        real = {key: state for key, state in todos.items() if self.todo(key) not in {state, ItemState.COMPLETED}}
+        return await self.write(replace(change or Change(), todos=real))
+
+    async def flush_loop(self) -> None:
+        """Write gathered milestones as they come, until canceled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await asyncio.sleep(FLUSH_S)
+            if self._pending:
+                try:
+                    await self.write(Change())
+                except (LeaseLost, CancelRequested):
+                    return  # the lease keeper and the recipe's own next write find out too, and act on it
+
+
+def _with(change: Change, gathered: list[NewEvent]) -> Change:
+    if not gathered:
+        return change
+    percent, message = change.percent, change.message
+    for event in gathered:
+        if event.type is EventType.PROGRESS:
+            value = event.data.get("percent")
+            percent = float(value) if isinstance(value, int | float) else percent
+        text = event.data.get("message")
+        if event.type in {EventType.PROGRESS, EventType.NOTICE} and isinstance(text, str) and text:
+            message = text
+    return replace(change, events=[*gathered, *change.events], percent=percent, message=message)

@@ -1,0 +1,21 @@
+"""What a node works with, bundled once at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infra.object_store import ObjectStores
+from infra.runtime import Runtime
+from infra.settings import Settings
+from infra.state_store import StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of one node."""
+
+    settings: Settings
+    node_id: str
+    store: StateStore
+    objects: ObjectStores
+    runtime: Runtime
