@@ -49,4 +49,4 @@ def _hide_private(level: int) -> Any:
 
 def get_logger(name: str) -> Any:
     """A logger bound to the module's name."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(module=name)
