@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infra.errors import ConfigurationError, TransientError
 
-class SpeechError(Exception):
+
+class SpeechError(TransientError):
     """Speech cannot be recognised or spoken right now."""
 
 
-class WeightsMissing(SpeechError):
+class WeightsError(ConfigurationError):
+    """A model cannot be loaded as things are; typing still works."""
+
+
+class WeightsMissing(WeightsError):
     """A model's weights are in none of the places that are looked at."""
 
     def __init__(self, model: str, looked: list[Path], package: str) -> None:
@@ -23,7 +29,7 @@ class WeightsMissing(SpeechError):
         )
 
 
-class WeightsCorrupt(SpeechError):
+class WeightsCorrupt(WeightsError):
     """A weights file is there, and is not the file that was pinned."""
 
     def __init__(self, path: Path, expected: str, found: str) -> None:

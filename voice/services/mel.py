@@ -56,4 +56,4 @@ def log_mel(sound: Float32, window_s: float) -> Float32:
 
 def pcm_to_sound(pcm: bytes) -> Float32:
     """Return mono PCM16 bytes as float32 in -1 to 1; a half sample at the end is left out."""
-    return np.frombuffer(pcm[: len(pcm) & ~1], np.int16).astype(np.float32) / 32768
+    return np.frombuffer(pcm[: len(pcm) & ~1], np.int16).astype(np.float32) / np.float32(32768)

@@ -31,13 +31,12 @@ class Weights:
     Args:
         models_dir: where joined files, the proofs and the sentence cache live (`<data>/models`).
         folder: looked at first; holds one folder per model, by the names in `weight_pins`.
-            Default: the environment variable SISYPHUS_MODELS.
+            None: the setting SISYPHUS_MODELS names none.
     """
 
     def __init__(self, models_dir: Path, folder: Path | None = None) -> None:
-        named = os.environ.get("SISYPHUS_MODELS")
         self.models_dir = models_dir
-        self._folder = folder or (Path(named) if named else None)
+        self._folder = folder
         self._proofs_path = models_dir / "verified.json"
         self._proofs = _read_proofs(self._proofs_path)
 

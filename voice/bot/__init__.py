@@ -1,0 +1,1 @@
+"""One call: what was heard, what it means, what is done about it, and what is said."""

@@ -1,0 +1,187 @@
+"""When a turn begins and ends: Silero VAD, SmartTurn, and the words themselves.
+
+A turn begins with voice and never interrupts by itself (`gate` does that, by words). It ends when SmartTurn
+hears an ending and a transcript is there, but not before the patience that the words deserve is over: after
+"count the words" there is time for "in the annual report". Every wait is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, Protocol, cast
+
+from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.frames.frames import (
+    Frame,
+    TranscriptionFrame,
+    UserBackchannelFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
+from pipecat.turns.types import ProcessFrameResult
+from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from voice.services.hearing import Hearing, NothingHeardFrame, hearing_of
+from voice.services.turn_model import TurnModel
+
+
+class Patience(NamedTuple):
+    """Seconds of silence, from the end of speech, before a turn with these words may end.
+
+    Attributes:
+        if_finished: when the speaker sounded finished.
+        if_unfinished: when the speaker did not.
+    """
+
+    if_finished: float
+    if_unfinished: float
+
+
+#: Seconds of silence after which SmartTurn calls any turn finished (counted from the VAD's own stop).
+_STOP_S = 1.2
+# SmartTurn calls some finished commands unfinished, and a command that is cut short finished; the words
+# know better in both cases. Below: how long they make the turn wait.
+#: The words are a whole command that nothing is missing from.
+CLEAR = Patience(0.0, 0.7)
+#: The words are no command; more of them may make it one.
+DOUBTFUL = Patience(0.6, 1.4)
+#: The words are the beginning of a command. A voice that goes on is noticed about half a second later, so
+#: this bridges a pause of a second and a half.
+UNFINISHED = Patience(2.0, 2.0)
+#: Nothing is known about the words.
+PLAIN = Patience(0.0, 1.4)
+
+#: Seconds after which a turn in which nothing arrived any more ends without words.
+_EMPTY_TURN_S = 2.5
+
+PatienceOf = Callable[[Hearing], Patience]
+
+
+class _TaskMaker(Protocol):
+    def create_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]: ...
+    async def cancel_task(self, task: asyncio.Task[None]) -> None: ...
+
+
+class PatientTurnStop(TurnAnalyzerUserTurnStopStrategy):
+    """Ends a turn by sound and words.
+
+    Args:
+        analyzer: judges by sound whether the speaker is finished.
+        patience_of: judges by the words of the turn so far how long to wait for more.
+    """
+
+    def __init__(self, analyzer: BaseTurnAnalyzer, patience_of: PatienceOf) -> None:
+        # Pipecat leaves its keyword arguments untyped.
+        cast("Any", super()).__init__(turn_analyzer=analyzer)
+        self._patience_of = patience_of
+        self._patience = PLAIN
+        self._silent_since_s = 0.0
+        self._hold: asyncio.Task[None] | None = None
+        self._hold_s = 0.0
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult:
+        """Follow voice, words and their absence."""
+        if isinstance(frame, VADUserStartedSpeakingFrame):
+            await self._drop_hold()
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._silent_since_s = frame.timestamp - frame.stop_secs
+        elif isinstance(frame, TranscriptionFrame):
+            self._patience = self._patience_of(hearing_of(frame))
+        result = await super().process_frame(frame)
+        if isinstance(frame, NothingHeardFrame | UserBackchannelFrame):
+            await self._settle_without_words()
+        elif isinstance(frame, TranscriptionFrame | VADUserStoppedSpeakingFrame):
+            await self._hold_unfinished()
+        return result
+
+    async def handle_user_turn_started(self) -> None:
+        """Forget the last turn's words."""
+        await super().handle_user_turn_started()
+        await self._drop_hold()
+        self._patience = PLAIN
+
+    async def handle_user_turn_stopped(self) -> None:
+        """Nothing is waited for any more."""
+        await super().handle_user_turn_stopped()
+        await self._drop_hold()
+
+    async def cleanup(self) -> None:
+        """Let no wait outlive the session."""
+        await super().cleanup()
+        await self._drop_hold()
+
+    async def trigger_user_turn_stopped(self, *, enable_user_speaking_frames: bool | None = None) -> None:
+        """End the turn, or wait until the patience for its words is over."""
+        if self._silence_s() >= self._patience.if_finished:
+            await super().trigger_user_turn_stopped(enable_user_speaking_frames=enable_user_speaking_frames)
+        else:
+            await self._hold_until(self._patience.if_finished)
+
+    async def _hold_unfinished(self) -> None:
+        # By sound it goes on, by its words it may be over: do not wait as long as the sound alone would.
+        if self._text and self._transcript_finalized and not self._turn_complete and not self._vad_user_speaking:
+            await self._hold_until(self._patience.if_unfinished)
+
+    async def _settle_without_words(self) -> None:
+        if self._vad_user_speaking:
+            return
+        if not self._text:
+            await super().trigger_user_turn_stopped()
+            return
+        # A cough after the words: they are still all that was said.
+        self._transcript_finalized = True
+        await self._maybe_trigger_user_turn_stopped()
+        await self._hold_unfinished()
+
+    def _silence_s(self) -> float:
+        return time.time() - self._silent_since_s
+
+    async def _hold_until(self, silence_s: float) -> None:
+        if self._hold is not None and self._hold_s <= silence_s:
+            return
+        await self._drop_hold()
+        self._hold_s = silence_s
+        wait_s = max(0.0, silence_s - self._silence_s())
+        self._hold = cast("_TaskMaker", self.task_manager).create_task(self._end_after(wait_s), f"{self}::hold")
+
+    async def _end_after(self, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
+        self._hold = None
+        await super().trigger_user_turn_stopped()
+
+    async def _drop_hold(self) -> None:
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            await cast("_TaskMaker", self.task_manager).cancel_task(hold)
+
+
+def plain_patience(hearing: Hearing) -> Patience:
+    """Leave the end of a turn to its sound."""
+    del hearing
+    return PLAIN
+
+
+def user_turns(model: TurnModel, patience_of: PatienceOf = plain_patience) -> LLMUserAggregatorParams:
+    """Return the user aggregator's parameters for a new session.
+
+    Loads a Silero VAD of its own (30 ms, it keeps state); call it off the event loop where that matters.
+
+    Args:
+        model: SmartTurn, shared by all sessions.
+        patience_of: CLEAR, DOUBTFUL or UNFINISHED for the words of the turn so far; called on the event loop.
+    """
+    stop = PatientTurnStop(model.analyzer(_STOP_S), patience_of)
+    return LLMUserAggregatorParams(
+        vad_analyzer=SileroVADAnalyzer(),
+        empty_user_turn=None,
+        user_turn_stop_timeout=_EMPTY_TURN_S,
+        user_turn_strategies=UserTurnStrategies(
+            start=[VADUserTurnStartStrategy(enable_interruptions=False)], stop=[stop]
+        ),
+    )

@@ -1,0 +1,99 @@
+"""Speech to text in the pipeline: Pipecat's segmented service over the two Whisper models.
+
+Each segment between two pauses is looked at by the small model at once. The transcription's `result` is
+a `Hearing` for the whole turn so far; the better model looks only when somebody asks the hearing to.
+Silence and noise yield `NothingHeardFrame`, never a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+from pipecat.frames.frames import Frame, InputAudioRawFrame, TranscriptionFrame, UserStoppedSpeakingFrame
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.settings import STTSettings
+from pipecat.services.stt_service import SegmentedSTTService
+from pipecat.utils.time import time_now_iso8601
+
+from infra.log import get_logger
+from voice.services.errors import SpeechBusy
+from voice.services.hearing import MAX_TURN_BYTES, Hearing, Look, NothingHeardFrame, TurnSound, with_joined
+from voice.services.whisper_model import Listener
+
+_log = get_logger("voice.services.whisper")
+
+#: Seconds from the end of speech to its transcript that are not exceeded in 99 of 100 cases; the turn
+#: strategy waits this long for a transcript that is still on its way.
+_P99_S = 0.9
+
+
+class WhisperSTT(SegmentedSTTService):
+    """The recogniser of one session; the models behind it are shared by all sessions.
+
+    Args:
+        first: the small model, asked for every segment.
+        second: the better model, asked by `Hearing.second_look`.
+    """
+
+    def __init__(self, first: Listener, second: Listener) -> None:
+        # Pipecat leaves its keyword arguments untyped.
+        cast("Any", super()).__init__(
+            # The window is silent behind the sound anyway.
+            trailing_silence_secs=0.0,
+            ttfs_p99_latency=_P99_S,
+            settings=STTSettings(model="whisper", language=None),
+        )
+        self._first = first
+        self._second = second
+        self._turn = TurnSound()
+
+    @property
+    def wants_wav_segments(self) -> bool:
+        """Raw PCM16 is what the models take."""
+        return False
+
+    def can_generate_metrics(self) -> bool:
+        """Time per segment is measured."""
+        return True
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Begin a new turn's sound when the old turn is over."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, UserStoppedSpeakingFrame):
+            self._turn = TurnSound()
+
+    async def process_audio_frame(self, frame: InputAudioRawFrame, direction: FrameDirection) -> None:
+        """Keep the segment under the most that is decoded at once."""
+        await super().process_audio_frame(frame, direction)
+        excess = len(self._audio_buffer) - MAX_TURN_BYTES
+        if excess > 0:
+            del self._audio_buffer[: excess + excess % 2]
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+        """Yield the transcription of one segment, or the news that nothing was said in it."""
+        await self.start_processing_metrics()
+        look = await self._look(audio)
+        if look is None or not look.hypotheses:
+            yield NothingHeardFrame()
+        else:
+            hearing = await self._hear_turn(audio, look)
+            yield TranscriptionFrame(look.text, self._user_id, time_now_iso8601(), result=hearing)
+        await self.stop_processing_metrics()
+
+    async def _look(self, pcm: bytes) -> Look | None:
+        try:
+            return await self._first.look(pcm)
+        except SpeechBusy as error:
+            _log.warning("speech_deadline", reason=str(error))
+            return None
+
+    async def _hear_turn(self, segment: bytes, look: Look) -> Hearing:
+        turn = self._turn
+        number = turn.add(segment, look)
+        pcm = turn.pcm()
+        if turn.is_split:
+            # The words on both sides of a pause help each other; only together are they the command.
+            whole = await self._look(pcm) if pcm else None
+            look = with_joined(whole or Look((), look.no_speech_prob), turn.joined())
+        return Hearing(look, pcm, self._second.look, on_discard=lambda: turn.drop(number))
