@@ -6,7 +6,7 @@ claims the row from the store after a short grace.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -149,7 +149,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def open_cluster(settings: Settings) -> AsyncIterator[Cluster]:
+async def open_cluster(settings: Settings) -> AsyncGenerator[Cluster]:
     """Connect to the cluster that the settings name.
 
     A broker that does not answer is no reason to refuse work: rows are claimed from the store.

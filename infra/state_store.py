@@ -121,6 +121,19 @@ class TaskIntake(Protocol):
         """
         ...
 
+    async def accept(
+        self,
+        task: TaskDocument,
+        task_id: str,
+        node_id: str,
+        terms: LeaseTerms,
+        *,
+        digest: str | None = None,
+        redelivered: bool = False,
+    ) -> tuple[Submission, Claim | None]:
+        """`submit` and `claim_task` in one transaction, for a delivery: the claim is None if it is not claimable."""
+        ...
+
     async def cancel(self, task_id: str, reason: str = "") -> TaskRecord | None:
         """Ask for a stop. Unclaimed tasks are canceled at once, running ones are flagged, an unknown id leaves a
         tombstone (None is returned). Idempotent; too late after the manifest is committed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from infra.errors import CancelRequested, LeaseLost
@@ -56,12 +57,21 @@ class Journal:
         """Write a change, with what was gathered before it."""
         async with self._lock:
             gathered, self._pending = self._pending, []
-            self.record = await self._store.record(self.lease, _with(change, gathered))
+            writing = asyncio.ensure_future(self._store.record(self.lease, _with(change, gathered)))
+            try:
+                self.record = await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                # A write that was begun is finished, so that the record here is what the database has.
+                with suppress(Exception):
+                    self.record = await writing
+                raise
             return self.record
 
     async def move(self, todos: Mapping[str, ItemState], change: Change | None = None) -> TaskRecord:
         """Move TODO items, leaving out those that are there already (a takeover finds them so)."""
         real = {key: state for key, state in todos.items() if self.todo(key) not in {state, ItemState.COMPLETED}}
+        if not real and change is None:
+            return self.record
         return await self.write(replace(change or Change(), todos=real))
 
     async def flush_loop(self) -> None:

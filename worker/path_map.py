@@ -54,8 +54,13 @@ class PathMap:
 
     @property
     def capture(self) -> Path:
-        """Merged stdout and stderr of all commands, for ``>`` and ``>>`` outputs."""
+        """Merged stdout and stderr of all commands: the ``>`` output."""
         return self.writable / "capture"
+
+    @property
+    def framed(self) -> Path:
+        """The capture between prologue and epilogue: the ``>>`` output."""
+        return self.writable / "capture.log"
 
     def local(self, internal: Internal) -> Path:
         """The local file behind an internal path that lies inside a mount.
@@ -80,7 +85,8 @@ def parents(task: TaskDocument) -> frozenset[str]:
 def plan(task: TaskDocument, root: Path, in_image: Collection[str]) -> PathMap:
     """The plan for one attempt below `root`; `in_image` are those of `parents` that the image already has."""
     inputs = tuple(
-        PlacedInput(x, _input_path(root / "in" / str(n), x.remote.bucket, x.remote.key)) for n, x in enumerate(task.inputs)
+        PlacedInput(x, _input_path(root / "in" / str(n), x.remote.bucket, x.remote.key))
+        for n, x in enumerate(task.inputs)
     )
     mounts = [Mount(x.local, x.input.internal.bare, read_only=True) for x in inputs]
     directories = _writable_directories(task, in_image)
@@ -93,7 +99,7 @@ def plan(task: TaskDocument, root: Path, in_image: Collection[str]) -> PathMap:
     mounts += [Mount(root / "rw" / f"file{n}" / x.bare.rpartition("/")[2], x.bare, False) for n, x in enumerate(alone)]
     placed = PathMap(root, inputs, (), tuple(mounts))
     outputs = tuple(
-        PlacedOutput(x, placed.capture)
+        PlacedOutput(x, placed.framed if x.internal is Capture.LOG else placed.capture)
         if isinstance(x.internal, Capture)
         else PlacedOutput(x, placed.local(x.internal), alone=x.internal in alone)
         for x in task.outputs

@@ -1,0 +1,181 @@
+"""Running the commands of one attempt: a container each, output teed, progress read, limits watched."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from infra.errors import ContainerError
+from infra.log import get_logger
+from infra.runtime import LABEL_EPOCH, LABEL_NODE, LABEL_TASK, Container, ContainerSpec, ExitStatus, Image, Stream
+from schemas.event import EventType, NewEvent
+from schemas.failure import Cause
+from schemas.paths import Internal
+from schemas.task import Command, TaskDocument
+from worker.failures import attempt_error
+from worker.log_tail import LogSpool
+from worker.path_map import PathMap
+from worker.ports import Ports
+from worker.staging import used_bytes
+
+log = get_logger(__name__)
+
+#: Seconds between two looks at the disk that a command uses, and that a command gets after SIGTERM.
+DISK_LOOK_S, KILL_GRACE_S = 1.0, 2.0
+
+
+@dataclass(slots=True)
+class Execution:
+    """What all commands of an attempt share."""
+
+    ports: Ports
+    task: TaskDocument
+    epoch: int
+    paths: PathMap
+    image: Image
+    spool: LogSpool
+    note: Callable[[NewEvent], None]
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    deadline: float | None = None  # on the loop's clock; set when the first container starts
+    capture: bool = False
+
+    async def run(self, index: int) -> None:
+        """Run one command to its end.
+
+        Raises:
+            AttemptError: it failed, timed out, or used more than it may.
+            ContainerError, CommandNotFoundError: the runtime could not run it.
+        """
+        item, command = f"command:{index}", self.task.commands[index]
+        container = await self.ports.runtime.start(self._spec(index, command))
+        loop = asyncio.get_running_loop()
+        if self.deadline is None:
+            self.deadline = loop.time() + self.task.timeout_s
+        data = {"item": item, "container_id": container.id, "image": self.image.name, "image_digest": self.image.digest}
+        self.note(NewEvent(type=EventType.CONTAINER, data=data))
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                status = await self._watched(container, command, item)
+        except TimeoutError:
+            await container.kill(KILL_GRACE_S)
+            message = f"timed out after {self.task.timeout_s:g} s"
+            raise attempt_error(Cause.TIMEOUT, message, item, log_tail=self.spool.tail) from None
+        finally:
+            await asyncio.shield(_discard(container))
+        data = {"item": item, "exit_code": status.code, "out_of_memory": status.out_of_memory}
+        self.note(NewEvent(type=EventType.EXIT, data=data))
+        self._judge(status, item)
+
+    def _spec(self, index: int, command: Command) -> ContainerSpec:
+        return ContainerSpec(
+            image=self.image.name,
+            argv=command.command,
+            mounts=self.paths.mounts,
+            env=self.env,
+            workdir=command.workdir.bare if command.workdir else None,
+            stdin=self.paths.local(command.stdin) if command.stdin else None,
+            resources=self.task.resources,
+            labels={
+                LABEL_TASK: self.task.id or "",
+                LABEL_EPOCH: str(self.epoch),
+                LABEL_NODE: self.ports.node_id,
+                "sisyphus.command": str(index),
+            },
+        )
+
+    async def _watched(self, container: Container, command: Command, item: str) -> ExitStatus:
+        """The exit status, with output pumped and the disk watched beside it."""
+        async with self._sinks(command) as sinks:
+            disk = asyncio.create_task(self._watch_disk(container))
+            pump = asyncio.create_task(self._pump(container, sinks))
+            try:
+                status = await container.wait()
+                # The stream may lag behind the exit, or hang when a daemon restarts: it is no verdict.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(10):
+                        await pump
+            finally:
+                for beside in (disk, pump):
+                    beside.cancel()
+                results = await asyncio.gather(disk, pump, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, ContainerError | TimeoutError):
+                raise result
+            if isinstance(result, ContainerError):
+                log.warning("output_stream_broke", task_id=self.task.id, item=item, error=str(result))
+        await asyncio.to_thread(self._check_disk)
+        return status
+
+    async def _pump(self, container: Container, sinks: dict[Stream, list[BinaryIO]]) -> None:
+        async for stream, data in container.output():
+            self.spool.feed(stream, data)
+            for sink in sinks[stream]:
+                sink.write(data)
+        for stream in Stream:
+            self.spool.feed(stream, b"", final=True)
+
+    @asynccontextmanager
+    async def _sinks(self, command: Command) -> AsyncGenerator[dict[Stream, list[BinaryIO]]]:
+        """Files that the command's streams go to: its own stdout/stderr, and the merged capture."""
+        opened: list[BinaryIO] = []
+
+        def sink(path: Path, mode: str) -> list[BinaryIO]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # A command may have left a link here: never follow it out of the attempt's root.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if mode == "ab" else os.O_TRUNC)
+            opened.append(os.fdopen(os.open(path, flags, 0o644), mode))
+            return [opened[-1]]
+
+        def own(path: Internal | None) -> list[BinaryIO]:
+            return sink(self.paths.local(path), "wb") if path else []
+
+        try:
+            merged = sink(self.paths.capture, "ab") if self.capture else []
+            out = own(command.stdout)
+            err = out if command.stderr is not None and command.stderr == command.stdout else own(command.stderr)
+            yield {Stream.STDOUT: [*out, *merged], Stream.STDERR: [*err, *merged]}
+        finally:
+            for file in opened:
+                file.close()
+
+    async def _watch_disk(self, container: Container) -> None:
+        while True:
+            await asyncio.sleep(DISK_LOOK_S)
+            try:
+                await asyncio.to_thread(self._check_disk)
+            except Exception:
+                await container.kill()
+                raise
+
+    def _check_disk(self) -> None:
+        limit = self.task.resources.disk_mb
+        if used_bytes(self.paths.writable) > limit * 1_048_576:
+            raise attempt_error(
+                Cause.DISK_FULL, f"wrote more than resources.disk_mb = {limit}", log_tail=self.spool.tail
+            )
+
+    def _judge(self, status: ExitStatus, item: str) -> None:
+        if status.is_success:
+            return
+        tail = self.spool.tail
+        if status.out_of_memory:
+            limit = self.task.resources.memory_mb
+            message = f"ran out of memory (resources.memory_mb = {limit}); raise the limit or use less"
+            raise attempt_error(Cause.OUT_OF_MEMORY, message, item, exit_code=status.code, log_tail=tail)
+        last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
+        message = f"exit code {status.code}" + (f": {last[:300]}" if last else "")
+        raise attempt_error(Cause.EXIT, message, item, exit_code=status.code, log_tail=tail)
+
+
+async def _discard(container: Container) -> None:
+    """Remove the container whatever happens to the attempt; what fails here is found by label and swept."""
+    try:
+        async with asyncio.timeout(30):
+            await container.remove()
+    except (ContainerError, TimeoutError) as error:
+        log.warning("container_not_removed", container_id=container.id, error=str(error), consequence="swept later")
