@@ -2,20 +2,20 @@ import { fileURLToPath } from "node:url";
 
 import { defineConfig, type Plugin } from "vite";
 
-/** Empties the package description that client-js carries along: only its name and version are read, its addresses never. */
-function dropPackageAddresses(): Plugin {
+/** Takes addresses out of the packages' error messages and descriptions, so that the bundle names no foreign host at all. */
+function dropVendorAddresses(): Plugin {
   return {
-    name: "drop-package-addresses",
+    name: "drop-vendor-addresses",
     transform(code, id) {
-      if (!id.includes("@pipecat-ai/client-js")) return null;
-      return code.replace(/(\\"repository\\":\{)[^}]*(\})/, "$1$2");
+      if (!id.includes("node_modules")) return null;
+      return { code: code.replace(/(?:git\+)?https?:\/\/github\.com\/[\w./#-]*/g, ""), map: null };
     },
   };
 }
 
 export default defineConfig({
   base: "./",
-  plugins: [dropPackageAddresses()],
+  plugins: [dropVendorAddresses()],
   resolve: {
     alias: {
       // The transports import it for a media manager that fetches a script from elsewhere; ours replaces it.

@@ -1,0 +1,191 @@
+/**
+ * What the page shows, and how each message changes it. Pure: no clock, no network, no document.
+ *
+ * Invariants: a message with a `seq` not above the last one seen changes nothing, a snapshot replaces everything, and
+ * between a new connection and its snapshot live messages wait, so that none is applied to a stale picture.
+ */
+import { hasEnded, type BotState, type Card, type ServerMessage, type Snapshot, type Voice } from "./protocol.ts";
+
+/** Lines kept on the page; the server keeps the whole conversation. */
+const MAX_LINES = 300;
+/** Messages that may wait for a snapshot. More than this within one round trip means that none will come. */
+const MAX_HELD = 200;
+
+export type Phase = "idle" | "asking" | "connecting" | "online" | "reconnecting";
+
+export interface LinkState {
+  phase: Phase;
+  mode: "voice" | "text";
+  transport: string | null;
+}
+
+export interface Line {
+  key: number;
+  who: "user" | "bot";
+  text: string;
+  /** waiting: typed, not sent yet; sent: typed and sent, not yet heard back; done: the server has it. */
+  delivery: "waiting" | "sent" | "done";
+}
+
+export interface Notice {
+  tone: "error" | "info";
+  text: string;
+}
+
+export interface View {
+  link: LinkState;
+  bot: BotState;
+  muted: boolean;
+  voice: Voice;
+  notice: Notice | null;
+  tasks: readonly Card[];
+  lines: readonly Line[];
+  lastSeq: number;
+  /** Messages waiting for the snapshot of this connection; null when none is awaited. */
+  held: readonly ServerMessage[] | null;
+  nextKey: number;
+}
+
+export type Action =
+  | { type: "link"; link: Partial<LinkState> }
+  | { type: "message"; message: ServerMessage }
+  | { type: "await_snapshot" }
+  | { type: "snapshot_missing" }
+  | { type: "typed"; text: string }
+  | { type: "sent"; text: string }
+  | { type: "unsent" }
+  | { type: "muted"; muted: boolean }
+  | { type: "voice"; voice: Voice }
+  | { type: "notice"; notice: Notice | null }
+  | { type: "new_session" };
+
+export function initialView(): View {
+  return {
+    link: { phase: "idle", mode: "voice", transport: null },
+    bot: "listening",
+    muted: false,
+    voice: { ready: true, reason: null },
+    notice: null,
+    tasks: [],
+    lines: [],
+    lastSeq: -1,
+    held: null,
+    nextKey: 1,
+  };
+}
+
+export function reduce(view: View, action: Action): View {
+  switch (action.type) {
+    case "link":
+      return { ...view, link: { ...view.link, ...action.link } };
+    case "message":
+      return receive(view, action.message);
+    case "await_snapshot":
+      return { ...view, held: [] };
+    case "snapshot_missing":
+      return (view.held ?? []).reduce(apply, { ...view, held: null });
+    case "typed":
+      return addLine(view, "user", action.text, "waiting");
+    case "sent":
+      return markSent(view, action.text);
+    case "unsent":
+      return { ...view, lines: view.lines.filter((line) => line.delivery !== "waiting") };
+    case "muted":
+      return { ...view, muted: action.muted };
+    case "voice":
+      return { ...view, voice: action.voice };
+    case "notice":
+      return { ...view, notice: action.notice };
+    case "new_session":
+      return { ...initialView(), voice: view.voice, nextKey: view.nextKey };
+  }
+}
+
+/** Running tasks first, then finished ones, each with the newest on top. */
+export function orderTasks(tasks: readonly Card[]): Card[] {
+  return [...tasks].sort(
+    (a, b) =>
+      Number(hasEnded(a.state)) - Number(hasEnded(b.state)) ||
+      b.created_at.localeCompare(a.created_at) ||
+      a.id.localeCompare(b.id),
+  );
+}
+
+function receive(view: View, message: ServerMessage): View {
+  if (message.kind === "snapshot") {
+    return (view.held ?? []).reduce(apply, applySnapshot({ ...view, held: null }, message));
+  }
+  if (view.held === null) return apply(view, message);
+  if (view.held.length < MAX_HELD) return { ...view, held: [...view.held, message] };
+  return [...view.held, message].reduce(apply, { ...view, held: null });
+}
+
+function apply(view: View, message: ServerMessage): View {
+  if (message.kind === "snapshot") return applySnapshot(view, message);
+  if (message.seq <= view.lastSeq) return view;
+  const next = { ...view, lastSeq: message.seq };
+  switch (message.kind) {
+    case "task":
+      return { ...next, tasks: upsert(view.tasks, message.task) };
+    case "state":
+      return { ...next, bot: message.state };
+    case "heard":
+      return hear(next, message.text);
+    case "say":
+      return addLine(next, "bot", message.text, "done");
+  }
+}
+
+function applySnapshot(view: View, snapshot: Snapshot): View {
+  const said = snapshot.transcript.slice(-MAX_LINES);
+  const heard = new Set(said.filter((line) => line.who === "user").map((line) => plain(line.text)));
+  const unheard = view.lines.filter(
+    (line) => line.delivery === "waiting" || (line.delivery === "sent" && !heard.has(plain(line.text))),
+  );
+  const lines = said.map((line, index): Line => ({ ...line, key: view.nextKey + index, delivery: "done" }));
+  return {
+    ...view,
+    bot: snapshot.state,
+    voice: snapshot.voice,
+    tasks: snapshot.tasks,
+    lines: sameLines(view.lines, lines) ? view.lines : [...lines, ...unheard],
+    lastSeq: snapshot.seq,
+    nextKey: view.nextKey + lines.length,
+  };
+}
+
+/** Keeping the very lines that are shown spares a screen reader from hearing the conversation again. */
+function sameLines(shown: readonly Line[], next: readonly Line[]): boolean {
+  return (
+    shown.length === next.length &&
+    shown.every((line, i) => line.delivery === "done" && line.who === next[i]?.who && line.text === next[i]?.text)
+  );
+}
+
+function upsert(tasks: readonly Card[], task: Card): Card[] {
+  return tasks.some((known) => known.id === task.id)
+    ? tasks.map((known) => (known.id === task.id ? task : known))
+    : [...tasks, task];
+}
+
+/** What was typed is already on the page; hearing it back settles that line instead of repeating it. */
+function hear(view: View, text: string): View {
+  const own = view.lines.find((line) => line.delivery === "sent" && plain(line.text) === plain(text));
+  if (!own) return addLine(view, "user", text, "done");
+  return { ...view, lines: view.lines.map((line) => (line === own ? { ...line, delivery: "done" } : line)) };
+}
+
+function markSent(view: View, text: string): View {
+  const own = view.lines.find((line) => line.delivery === "waiting" && line.text === text);
+  if (!own) return view;
+  return { ...view, lines: view.lines.map((line) => (line === own ? { ...line, delivery: "sent" } : line)) };
+}
+
+function addLine(view: View, who: Line["who"], text: string, delivery: Line["delivery"]): View {
+  const line: Line = { key: view.nextKey, who, text, delivery };
+  return { ...view, lines: [...view.lines, line].slice(-MAX_LINES), nextKey: view.nextKey + 1 };
+}
+
+function plain(text: string): string {
+  return text.trim().toLowerCase().replace(/\s+/g, " ").replace(/[.!?]+$/, "");
+}
