@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+from pydantic import JsonValue
 
 from infra.errors import ContainerError
 from infra.log import get_logger
@@ -56,8 +58,8 @@ class Execution:
         loop = asyncio.get_running_loop()
         if self.deadline is None:
             self.deadline = loop.time() + self.task.timeout_s
-        data = {"item": item, "container_id": container.id, "image": self.image.name, "image_digest": self.image.digest}
-        self.note(NewEvent(type=EventType.CONTAINER, data=data))
+        started = {"container_id": container.id, "image": self.image.name, "image_digest": self.image.digest}
+        self.note(NewEvent(type=EventType.CONTAINER, data={"item": item, **started}))
         try:
             async with asyncio.timeout_at(self.deadline):
                 status = await self._watched(container, command, item)
@@ -67,8 +69,8 @@ class Execution:
             raise attempt_error(Cause.TIMEOUT, message, item, log_tail=self.spool.tail) from None
         finally:
             await asyncio.shield(_discard(container))
-        data = {"item": item, "exit_code": status.code, "out_of_memory": status.out_of_memory}
-        self.note(NewEvent(type=EventType.EXIT, data=data))
+        ended: dict[str, JsonValue] = {"exit_code": status.code, "out_of_memory": status.out_of_memory}
+        self.note(NewEvent(type=EventType.EXIT, data={"item": item, **ended}))
         self._judge(status, item)
 
     def _spec(self, index: int, command: Command) -> ContainerSpec:
@@ -128,7 +130,7 @@ class Execution:
             path.parent.mkdir(parents=True, exist_ok=True)
             # A command may have left a link here: never follow it out of the attempt's root.
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if mode == "ab" else os.O_TRUNC)
-            opened.append(os.fdopen(os.open(path, flags, 0o644), mode))
+            opened.append(cast("BinaryIO", os.fdopen(os.open(path, flags, 0o644), mode)))
             return [opened[-1]]
 
         def own(path: Internal | None) -> list[BinaryIO]:

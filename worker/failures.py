@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from infra.errors import (
     CommandNotFoundError,
     ConfigurationError,
@@ -28,8 +30,9 @@ def attempt_error(cause: Cause, message: str, item: str | None = None, **more: o
 
 def classify(error: BaseException, item: str | None) -> Failure:
     """The failure behind an exception. What nobody foresaw is infrastructure: tried again, with its name in the log."""
-    if isinstance(error, BaseExceptionGroup) and error.exceptions:
-        return classify(error.exceptions[0], item)
+    if isinstance(error, ExceptionGroup):
+        group = cast("ExceptionGroup[Exception]", error)
+        return classify(group.exceptions[0], item)
     if isinstance(error, AttemptError):
         return error.failure if error.failure.item else error.failure.model_copy(update={"item": item})
     causes: list[tuple[type[BaseException], Cause]] = [

@@ -9,7 +9,7 @@ import re
 
 from schemas.event import EventType, NewEvent
 
-_LINE = re.compile(r"^::(progress|notice)((?: [a-z_]+=[^:,\s]*,?)*)::(.*)$")
+_LINE = re.compile(r"^::(progress|notice)( [^:]*)?::(.*)$")
 _VALUE = re.compile(r"\bvalue=([0-9.]+)")
 #: Longest milestone that is kept, in characters; it may be spoken.
 MAX_MESSAGE_CHARS = 300
@@ -25,7 +25,7 @@ def parse_line(line: str) -> NewEvent | None:
         return None
     kind, attributes, text = match.groups()
     message = "".join(c for c in text if c.isprintable()).strip()[:MAX_MESSAGE_CHARS]
-    value = _VALUE.search(attributes)
+    value = _VALUE.search(attributes or "")
     if kind == "progress" and value is not None:
         try:
             percent = min(100.0, max(0.0, float(value[1])))

@@ -79,11 +79,9 @@ async def stage_in(objects: ObjectStores, placed: PlacedInput) -> None:
 
 
 async def _fetch_file(objects: ObjectStores, remote: Remote, to: Path) -> None:
-    if to.exists():
-        return  # two inputs of one remote share the file
-    to.parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(to.parent.mkdir, parents=True, exist_ok=True)
     await objects.at(remote).fetch(remote, to)
-    to.chmod(0o444)
+    await asyncio.to_thread(to.chmod, 0o444)
 
 
 def _confined(root: Path, relative: str) -> Path:

@@ -51,14 +51,11 @@ class Sweep:
         await self._staging(grace_s)
 
     async def _directories(self, grace_s: float) -> None:
-        root = self._ports.settings.work_root
-        for folder in await asyncio.to_thread(lambda: sorted(root.glob("*")) if root.exists() else []):
-            for attempt in await asyncio.to_thread(lambda f=folder: sorted(f.glob("*")) if f.is_dir() else []):
-                old = time.time() - attempt.stat().st_mtime > grace_s if attempt.exists() else False
-                if old and folder.name not in self._mine and attempt.name.isdigit():
-                    if await self._is_over(folder.name, int(attempt.name)):
-                        await asyncio.to_thread(shutil.rmtree, attempt, True)
-            await asyncio.to_thread(_remove_if_empty, folder)
+        for folder in await asyncio.to_thread(_old_attempts, self._ports.settings.work_root, grace_s):
+            task_id, epoch = folder.parent.name, int(folder.name)
+            if task_id not in self._mine and await self._is_over(task_id, epoch):
+                await asyncio.to_thread(shutil.rmtree, folder, True)
+                await asyncio.to_thread(_remove_if_empty, folder.parent)
 
     async def _staging(self, grace_s: float) -> None:
         """Staged objects of attempts that ended without promoting them, and checkpoints of ended tasks."""
@@ -78,6 +75,16 @@ class Sweep:
         """Whether attempt `epoch` can no longer write anything."""
         record = await self._ports.store.load(task_id) if task_id else None
         return record is None or record.is_terminal or record.epoch != epoch
+
+
+def _old_attempts(root: Path, grace_s: float) -> list[Path]:
+    """Attempt directories ``<root>/<task>/<epoch>`` that nobody touched for `grace_s` seconds."""
+    found: list[Path] = []
+    for folder in root.glob("*/*"):
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and time.time() - folder.stat().st_mtime > grace_s:
+                found.append(folder)
+    return found
 
 
 def _remove_if_empty(folder: Path) -> None:
