@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     token: SecretStr | None = Field(default=None, description="bearer token of every door; required off loopback")
+    published_on_loopback: bool = Field(
+        default=False, description="the port is reachable from loopback only although host is not (a container's port)"
+    )
+    alive_file: Path | None = Field(default=None, description="a file that a node touches at every confirmed renewal")
     sessions: int = Field(default=4, ge=1, description="voice sessions at the same time")
     models: Path | None = Field(default=None, description="folder of speech weights")
     secrets: dict[str, SecretStr] = Field(default_factory=dict, description="SISYPHUS_SECRETS__NAME=value")

@@ -71,7 +71,13 @@ class Node:
         """Work until drained."""
         settings = self._ports.settings
         watchdog = Watchdog(settings, self._ports.node_id, f"{_scheme(self._ports.runtime.name)}://")
-        keeper = LeaseKeeper(self._ports.store, settings.lease, SystemClock(), self.record, watchdog.beat)
+
+        def beat() -> None:
+            watchdog.beat()
+            if settings.alive_file:
+                settings.alive_file.touch()
+
+        keeper = LeaseKeeper(self._ports.store, settings.lease, SystemClock(), self.record, beat)
         sweep = Sweep(self._ports, self._attempts)
         loops = [
             asyncio.create_task(self._supervised("lease_keeper", lambda: keeper.run(self._attempts))),

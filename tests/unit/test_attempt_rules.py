@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from infra import errors
 from infra.runtime import Stream
 from schemas.event import EventType

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from schemas.event import Event
 from schemas.record import TaskRecord
 from schemas.task import TaskDocument

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from schemas.legacy import parse_task
 from schemas.paths import Internal
 from worker import path_map

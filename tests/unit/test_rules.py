@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from schemas import todo
 from schemas.failure import RefusalError
 from schemas.lease import LeaseTerms

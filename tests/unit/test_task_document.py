@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from schemas.failure import DocumentError
 from schemas.legacy import LEGACY_RESOURCES, MAX_DOCUMENT_BYTES, parse_json, parse_task
 from schemas.paths import Capture
