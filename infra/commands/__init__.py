@@ -1,0 +1,1 @@
+"""The commands of `sisyphus` that need no role: tasks, objects, the doctor and the embedded system."""

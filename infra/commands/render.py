@@ -1,0 +1,155 @@
+"""Tasks, nodes and templates as tables and blocks of text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from infra.commands.words import ITEM_MARK, STATE_STYLE, age, duration, size, state_text
+from schemas.failure import Failure
+from schemas.record import NodeRecord, TaskRecord
+from schemas.state import TaskState
+from schemas.template import Template
+
+#: Longest log tail that `status` shows, in lines.
+_TAIL_LINES = 12
+
+
+def console() -> Console:
+    """Where text for people goes; rich drops colours by itself where nobody sees them."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def _grid(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
+    for head in heads:
+        table.add_column(head, no_wrap=head not in {"what", "node"}, overflow="fold" if head == "task" else "ellipsis")
+    return table
+
+
+def task_table(records: Sequence[TaskRecord]) -> RenderableType:
+    """Recent tasks, newest first."""
+    if not records:
+        return Text("no tasks yet")
+    now = datetime.now(UTC)
+    table = _grid("task", "name", "state", "done", "age", "what")
+    for record in records:
+        said = record.result or (record.failure.message if record.failure else record.message) or ""
+        done = f"{record.progress:.0f} %"
+        row = (Text(record.document.name), state_text(record.state), done, age(record.created_at, now), Text(said))
+        table.add_row(record.id, *row)
+    return table
+
+
+def node_table(nodes: Sequence[NodeRecord], ttl_s: float) -> RenderableType:
+    """Nodes and what they do."""
+    alive = [node for node in nodes if node.seen_s < ttl_s]
+    if not alive:
+        return Text("no node is running; start some with: sisyphus up", style="yellow")
+    table = _grid("node", "runtime", "busy", "seen")
+    for node in alive:
+        busy = f"{node.busy} of {node.slots}" + (", draining" if node.draining else "")
+        table.add_row(node.id, node.runtime, busy, f"{node.seen_s:.0f} s ago")
+    return table
+
+
+def task_block(record: TaskRecord, log_tail: str) -> RenderableType:
+    """One task in detail."""
+    task = record.document
+    style = STATE_STYLE.get(record.state, "cyan")
+    head = Text.assemble((task.name, "bold"), f"  {record.id}  ", (record.state.value, f"bold {style}"))
+    facts = [f"workflow {task.workflow}", f"image {task.image}", f"priority {task.priority}"]
+    if record.node:
+        facts.append(f"node {record.node}")
+    parts: list[RenderableType] = [head, Text(" · ".join(facts), style="dim"), Text(_times(record), style="dim")]
+    if not record.is_terminal:
+        said = f": {record.message}" if record.message else ""
+        parts.append(Text(f"{record.progress:.0f} %{said}" + (", cancel requested" if record.cancel_requested else "")))
+    if record.result:
+        parts.append(Text.assemble("result  ", (record.result, "bold green")))
+    parts.append(Padding(todo_block(record), (1, 0, 0, 0)))
+    if record.outputs:
+        parts.append(Padding(output_block(record), (1, 0, 0, 0)))
+    if record.failure:
+        parts.append(Padding(failure_block(record.failure), (1, 0, 0, 0)))
+    tail = record.failure.log_tail if record.failure and record.failure.log_tail else log_tail
+    if tail.strip():
+        parts.append(Padding(tail_block(tail), (1, 0, 0, 0)))
+    return Group(*parts)
+
+
+def _times(record: TaskRecord) -> str:
+    now = datetime.now(UTC)
+    words = [f"accepted {record.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({age(record.created_at, now)})"]
+    if record.started_at:
+        words.append(f"started after {duration(record.started_at - record.created_at)}")
+        end = record.finished_at or now
+        words.append(f"{'took' if record.finished_at else 'running for'} {duration(end - record.started_at)}")
+    if record.epoch > 1 or record.nodes_lost:
+        lost = f", {record.nodes_lost} lost with their node" if record.nodes_lost else ""
+        words.append(f"attempt {record.epoch} ({record.attempts} of {record.document.max_attempts} failed{lost})")
+    return " · ".join(words)
+
+
+def todo_block(record: TaskRecord) -> RenderableType:
+    """The TODO list, one mark per item."""
+    lines: list[RenderableType] = []
+    for item in record.todos:
+        mark, style = ITEM_MARK[item.state]
+        lines.append(Text.assemble((f"  {mark} ", style), (item.title, "" if style != "dim" else "dim")))
+    return Group(*lines)
+
+
+def output_block(record: TaskRecord) -> RenderableType:
+    """What was stored, and where."""
+    table = _grid("output", "size", "sha256")
+    for output in record.outputs:
+        table.add_row(Text(str(output.remote)), size(output.size_bytes), output.sha256[:12])
+    return table
+
+
+def failure_block(failure: Failure) -> RenderableType:
+    """Why it failed."""
+    code = f", exit code {failure.exit_code}" if failure.exit_code is not None else ""
+    where = f" at {failure.item}" if failure.item else ""
+    return Text.assemble((failure.message, "red"), (f"  ({failure.cause.value}{where}{code})", "dim"))
+
+
+def tail_block(tail: str) -> RenderableType:
+    """The last lines of the log."""
+    lines = tail.rstrip().splitlines()[-_TAIL_LINES:]
+    return Group(Text("last lines of its log:", style="dim"), *(Text(f"  {line}") for line in lines))
+
+
+def ending_block(record: TaskRecord) -> RenderableType:
+    """How a watched task ended: one line, then what it stored or why it failed."""
+    style = STATE_STYLE.get(record.state, "cyan")
+    mark = "✓" if record.state is TaskState.COMPLETE else "✗"
+    took = f" in {duration(record.finished_at - record.created_at)}" if record.finished_at else ""
+    result = f": {record.result}" if record.result else ""
+    parts: list[RenderableType] = [Text.assemble((f"{mark} {record.state.value}", f"bold {style}"), f"{took}{result}")]
+    if record.outputs:
+        parts.append(output_block(record))
+    if record.failure:
+        parts.append(failure_block(record.failure))
+        if record.failure.log_tail.strip():
+            parts.append(tail_block(record.failure.log_tail))
+    return Group(*parts)
+
+
+def template_block(template: Template) -> RenderableType:
+    """One template with its parameters and an example."""
+    head = Text.assemble((template.name, "bold"), f"  {template.sentence}")
+    table = _grid("", "", "")
+    for name, parameter in template.parameters.items():
+        kind = ", ".join(parameter.choices) or parameter.type.value
+        default = "" if parameter.is_required else f" (default {parameter.default})"
+        table.add_row(f"{name}=", Text(kind, style="cyan"), Text(f"{parameter.description}{default}", style="dim"))
+    table.show_header = False
+    say = Text(f'say: "{template.example}"', style="dim")
+    return Group(head, Padding(Group(table, say), (0, 0, 1, 4)))
