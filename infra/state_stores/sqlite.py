@@ -1,0 +1,169 @@
+"""SQLite: one connection that writes and one that reads, each on the thread that aiosqlite gives it.
+
+A write transaction begins IMMEDIATE, so it never has to upgrade a lock and can never deadlock; readers see the last
+commit (WAL) and wait for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar, cast
+
+import aiosqlite
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import StaticPool
+
+from infra.errors import ConfigurationError
+from infra.state_stores.database import CommitUnknownError, Database, Transaction, Work
+from infra.state_stores.schema import ensure_schema
+from infra.state_stores.wake_sockets import SocketWakes, WakeSender, wake_directory
+
+T = TypeVar("T")
+
+#: How long SQLite itself waits for another process's lock, in seconds, before the call is tried again.
+_BUSY_S = 4.0
+
+
+class SqliteThread(aiosqlite.Connection):
+    """One SQLite connection and its thread. A whole transaction is one hop to it, not one hop per statement."""
+
+    def __init__(self, path: Path, begin: str) -> None:
+        super().__init__(self._connect_here, iter_chunk_size=64)
+        self._path, self._begin = path, begin
+        self._sql: Connection | None = None
+        self._thread.daemon = True  # a store that was never closed must not keep the process alive
+
+    def _connect_here(self) -> sqlite3.Connection:
+        raw = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, cached_statements=256)
+        try:
+            raw.execute("PRAGMA journal_mode=WAL")
+            raw.execute("PRAGMA synchronous=NORMAL")
+            raw.execute("PRAGMA foreign_keys=ON")
+            engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+            event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(self._begin))
+            self._sql = engine.connect()
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on the connection's thread."""
+        if self._sql is None:
+            raise sqlite3.ProgrammingError("the state store is closed")
+        execute = cast("Callable[[Callable[[Connection], T], Connection], Awaitable[T]]", self._execute)
+        return await execute(work, self._sql)
+
+    async def close(self) -> None:
+        """Close the connection after what is queued. Idempotent."""
+        if self._sql is not None:
+            await self.run(_dispose)
+            self._sql = None
+        await super().close()
+
+
+def _dispose(connection: Connection) -> None:
+    connection.close()
+    connection.engine.dispose()
+
+
+class _Ticket:
+    """Whether the caller still waits; a transaction whose caller was cancelled is rolled back."""
+
+    abandoned = False
+
+
+class AbandonedError(Exception):
+    """Rolls back a transaction whose caller is gone; nobody is left to see it."""
+
+
+class SqliteDatabase(Database):
+    """The embedded database."""
+
+    single_writer = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        directory = wake_directory(path)
+        self.wakes = SocketWakes(directory)
+        self._sender = WakeSender(directory)
+        self._writer = SqliteThread(path, "BEGIN IMMEDIATE")
+        self._reader = SqliteThread(path, "BEGIN")
+        self._closed = False
+
+    async def open(self) -> None:
+        """Connect and bring the tables up to date."""
+        await self._writer
+        await self._writer.run(_ensure)
+        await self._reader
+
+    async def _read(self, work: Work[T]) -> T:
+        def transact(connection: Connection) -> T:
+            with connection.begin():
+                return work(Transaction(connection, is_postgres=False))
+
+        return await self._reader.run(transact)
+
+    async def _write(self, work: Work[T], token: str, replayed: bool) -> T:
+        ticket = _Ticket()
+        try:
+            return await self._writer.run(partial(self._transact, work, ticket, token, replayed))
+        except asyncio.CancelledError:
+            ticket.abandoned = True
+            raise
+
+    def _transact(self, work: Work[T], ticket: _Ticket, token: str, replayed: bool, connection: Connection) -> T:
+        transaction = Transaction(connection, is_postgres=False, token=token, replayed=replayed)
+        with connection.begin() as scope:
+            result = work(transaction)
+            if ticket.abandoned:
+                raise AbandonedError
+            try:
+                scope.commit()
+            except DBAPIError as error:
+                raise CommitUnknownError from error
+        if transaction.topics:
+            self._sender.send(transaction.topics)
+        return result
+
+    def _is_conflict(self, error: DBAPIError) -> bool:
+        return isinstance(error, OperationalError) and any(x in str(error.orig) for x in ("locked", "busy"))
+
+    async def close(self) -> None:
+        """Stop both threads. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.wakes.close()
+        await self._reader.close()
+        await self._writer.close()
+        self._sender.close()
+
+
+def _ensure(connection: Connection) -> None:
+    ensure_schema(connection, "SELECT name FROM sqlite_master WHERE name = 'alembic_version'", lock=None)
+
+
+async def open_sqlite(database: str | None) -> SqliteDatabase:
+    """Open, creating the file and its folder.
+
+    Raises:
+        ConfigurationError: no file is named; processes cannot meet in memory.
+        StateStoreError: it cannot be opened.
+    """
+    if not database or database == ":memory:":
+        raise ConfigurationError("the SQLite state store needs a file: sqlite+aiosqlite:////absolute/path.db")
+    path = Path(database).absolute()
+    store = SqliteDatabase(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await store.open()
+    except (sqlite3.Error, DBAPIError, OSError) as error:
+        await store.close()
+        raise store.translated(error) from error
+    return store
