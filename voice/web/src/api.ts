@@ -26,3 +26,13 @@ export async function fetchConfig(identity: Identity): Promise<Config> {
   if (!response.ok) throw response;
   return parseConfig(await response.json());
 }
+
+/** Whether the server answers at all, whatever it says. */
+export async function isUp(identity: Identity): Promise<boolean> {
+  try {
+    await fetchConfig(identity);
+    return true;
+  } catch (error) {
+    return error instanceof Response;
+  }
+}

@@ -4,7 +4,7 @@
  * Invariants: a message with a `seq` not above the last one seen changes nothing, a snapshot replaces everything, and
  * between a new connection and its snapshot live messages wait, so that none is applied to a stale picture.
  */
-import { hasEnded, type BotState, type Card, type ServerMessage, type Snapshot, type Voice } from "./protocol.ts";
+import { hasEnded, type BotState, type Card, type Said, type ServerMessage, type Snapshot, type Voice } from "./protocol.ts";
 
 /** Lines kept on the page; the server keeps the whole conversation. */
 const MAX_LINES = 300;
@@ -28,7 +28,7 @@ export interface Line {
 }
 
 export interface Notice {
-  tone: "error" | "info";
+  tone: "error" | "warning" | "info";
   text: string;
 }
 
@@ -142,24 +142,26 @@ function applySnapshot(view: View, snapshot: Snapshot): View {
   const unheard = view.lines.filter(
     (line) => line.delivery === "waiting" || (line.delivery === "sent" && !heard.has(plain(line.text))),
   );
-  const lines = said.map((line, index): Line => ({ ...line, key: view.nextKey + index, delivery: "done" }));
+  const lines = continueLines(view, said);
   return {
     ...view,
     bot: snapshot.state,
     voice: snapshot.voice,
     tasks: snapshot.tasks,
-    lines: sameLines(view.lines, lines) ? view.lines : [...lines, ...unheard],
+    lines: [...lines, ...unheard],
     lastSeq: snapshot.seq,
     nextKey: view.nextKey + lines.length,
   };
 }
 
-/** Keeping the very lines that are shown spares a screen reader from hearing the conversation again. */
-function sameLines(shown: readonly Line[], next: readonly Line[]): boolean {
-  return (
-    shown.length === next.length &&
-    shown.every((line, i) => line.delivery === "done" && line.who === next[i]?.who && line.text === next[i]?.text)
+/** Lines that are shown already keep their keys, which spares a screen reader from hearing the conversation again. */
+function continueLines(view: View, said: readonly Said[]): Line[] {
+  const shown = view.lines.filter((line) => line.delivery !== "waiting");
+  const start = shown.findIndex((_, i) =>
+    shown.slice(i).every((line, j) => line.who === said[j]?.who && plain(line.text) === plain(said[j].text)),
   );
+  const known = start === -1 ? [] : shown.slice(start);
+  return said.map((line, i) => ({ ...line, key: known[i]?.key ?? view.nextKey + i, delivery: "done" }));
 }
 
 function upsert(tasks: readonly Card[], task: Card): Card[] {

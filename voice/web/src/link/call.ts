@@ -9,7 +9,7 @@ import { Microphone, MicrophoneError } from "../media/microphone.ts";
 import type { Sound } from "../media/sound.ts";
 import { parseServerMessage } from "../protocol.ts";
 import type { Identity } from "../session.ts";
-import type { LinkState } from "../state.ts";
+import type { LinkState, Notice } from "../state.ts";
 import type { Store } from "../store.ts";
 import { reconnectDelay } from "./backoff.ts";
 import { toLinkError } from "./errors.ts";
@@ -54,7 +54,7 @@ export class Call {
     if (asking.aborted) return;
     if (problem !== null && this.#link !== null) {
       this.#show(before);
-      return this.#notice("error", problem);
+      return this.#notice("warning", problem);
     }
     const signal = this.#newRound();
     await this.#dropLink();
@@ -112,7 +112,7 @@ export class Call {
 
   async #connect(signal: AbortSignal, problem: string | null): Promise<void> {
     this.#show({ phase: "connecting", mode: this.#mode() });
-    this.#notice("error", problem);
+    this.#notice("warning", problem);
     try {
       await this.#open(signal);
     } catch (error) {
@@ -207,7 +207,7 @@ export class Call {
   #microphoneGone(): void {
     this.#useMicrophone(null);
     this.#show({ mode: "text" });
-    this.#notice("error", "The microphone went away. You can still type, or start talking again.");
+    this.#notice("warning", "The microphone went away. You can still type, or start talking again.");
   }
 
   async #dropLink(): Promise<void> {
@@ -231,7 +231,7 @@ export class Call {
     this.#parts.store.dispatch({ type: "link", link });
   }
 
-  #notice(tone: "error" | "info", text: string | null): void {
+  #notice(tone: Notice["tone"], text: string | null): void {
     this.#parts.store.dispatch({ type: "notice", notice: text === null ? null : { tone, text } });
   }
 }

@@ -7,12 +7,13 @@ import type { RTVIMessage, Transport } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 import { ProtobufFrameSerializer, WebSocketTransport } from "@pipecat-ai/websocket-transport";
 
-import { offerUrl, socketUrl } from "../api.ts";
+import { isUp, offerUrl, socketUrl } from "../api.ts";
 import { CallMedia } from "../media/call_media.ts";
 import type { Microphone } from "../media/microphone.ts";
 import type { PcmPlayer } from "../media/pcm_player.ts";
 import { SocketMedia } from "../media/socket_media.ts";
 import type { Identity } from "../session.ts";
+import { watchPeer } from "./watch.ts";
 
 export type TransportKind = "webrtc" | "websocket";
 
@@ -24,8 +25,6 @@ export interface Prepared {
   watch(onLost: () => void): void;
 }
 
-/** A connection that ICE calls disconnected often heals by itself within this time. */
-const HEAL_MS = 2_000;
 /** First byte of an interruption frame: field 5, length-delimited. The JavaScript serializer does not know it yet. */
 const INTERRUPTION_TAG = 0x2a;
 /** The transport throws on unknown kinds; a message without our label is passed over in silence. */
@@ -59,7 +58,9 @@ export function prepareWebRtc(identity: Identity, microphone: Microphone | null)
       },
       iceConfig: { iceServers: [] },
     },
-    watch: (onLost) => watchPeer(peer, onLost),
+    watch: (onLost) => {
+      if (peer.pc) watchPeer(peer.pc, peer.dc, () => isUp(identity), onLost);
+    },
   };
 }
 
@@ -77,18 +78,6 @@ function failFast(peer: PeerInternals): void {
     await negotiate(recreate);
     if (peer._lastNegotiationError !== null) await fail();
   };
-}
-
-function watchPeer(peer: PeerInternals, onLost: () => void): void {
-  const { pc, dc } = peer;
-  dc?.addEventListener("close", onLost);
-  pc?.addEventListener("connectionstatechange", () => {
-    if (pc.connectionState === "failed" || pc.connectionState === "closed") onLost();
-    if (pc.connectionState !== "disconnected") return;
-    setTimeout(() => {
-      if (pc.connectionState === "disconnected") onLost();
-    }, HEAL_MS);
-  });
 }
 
 /** Adds the one frame that the package lacks: an interruption, on which what was already sent must fall silent. */

@@ -39,6 +39,7 @@ export function renderControls(view: View): void {
   call.hidden = isTalking;
   call.disabled = !view.voice.ready || phase === "connecting";
   hangup.hidden = phase === "idle";
+  setAttribute(hangup, "data-mode", mode);
   setText(child(hangup, "span", HTMLElement), hangUpWord(phase, mode));
   mute.hidden = !isTalking || (phase !== "online" && phase !== "reconnecting");
   setText(child(mute, "span", HTMLElement), view.muted ? "Unmute" : "Mute");

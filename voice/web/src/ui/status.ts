@@ -47,7 +47,7 @@ function online(view: View, mode: "voice" | "text"): Omit<Status, "connection"> 
   const stateKey = view.bot;
   if (mode === "text") {
     const state = view.bot === "listening" ? "Ready for your request" : BOT_WORDS[view.bot];
-    return { state, stateKey, hint: "Typing only. Answers are shown and spoken." };
+    return { state, stateKey, hint: "Typing only; answers are also spoken." };
   }
   if (view.muted && view.bot === "listening") {
     return { state: "Muted", stateKey, hint: "Your microphone is off for now." };

@@ -5,17 +5,18 @@ import { byId, child, make, setAttribute, setText } from "./dom.ts";
 const log = byId("transcript", HTMLElement);
 const list = child(log, "ol", HTMLOListElement);
 const empty = byId("transcript-empty", HTMLElement);
+const exampleText = byId("transcript-example", HTMLElement);
 const shown = new Map<number, HTMLLIElement>();
 
 export function setTranscriptHint(example: string | null): void {
-  setText(empty, example === null ? "What you say and what you hear appears here." : `Try “${example}”.`);
+  setText(exampleText, example === null ? "What is said appears here." : `For instance: “${example}”.`);
 }
 
 export function renderTranscript(view: View, previous: View): void {
   if (view.lines === previous.lines && list.childElementCount > 0) return;
   const wasAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   removeGone(view.lines);
-  for (const line of view.lines) place(line);
+  view.lines.forEach(place);
   empty.hidden = view.lines.length > 0;
   if (wasAtEnd) log.scrollTop = log.scrollHeight;
 }
@@ -29,19 +30,13 @@ function removeGone(lines: readonly Line[]): void {
   }
 }
 
-function place(line: Line): void {
+function place(line: Line, index: number): void {
   let item = shown.get(line.key);
   if (!item) {
-    item = make(
-      "li",
-      { class: `line ${line.who}` },
-      make("span", { class: "who" }, line.who === "user" ? "You" : "Sisyphus"),
-      make("p", {}, line.text),
-    );
+    const who = make("span", { class: "who" }, line.who === "user" ? "You" : "Sisyphus");
+    item = make("li", { class: `line ${line.who}` }, who, make("p", {}, line.text));
     shown.set(line.key, item);
-    list.append(item);
-  } else if (item.nextElementSibling === null && line.delivery === "done") {
-    setText(child(item, "p", HTMLParagraphElement), line.text);
   }
   setAttribute(item, "data-delivery", line.delivery);
+  if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
 }
