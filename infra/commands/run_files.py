@@ -41,6 +41,21 @@ def sole_system(data: Path) -> Generator[None]:
             lock.truncate(0)
 
 
+def running_system(data: Path) -> dict[str, str] | None:
+    """Pid and URL of the system that holds `data`, or None. Looks at the lock: a crash may leave the file behind."""
+    run = data / "run"
+    try:
+        with (run / "up.lock").open("r") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found: dict[str, str] = json.loads((run / "up.json").read_text())
+                return found
+    except (OSError, ValueError):
+        pass
+    return None
+
+
 def announce(data: Path, url: str) -> None:
     """Write ``run/up.json``, atomically, for other commands and for scripts."""
     part = data / "run" / ".up.json.part"

@@ -50,9 +50,7 @@ class StartError(SisyphusError):
 
 def up(
     nodes: Annotated[int, typer.Option("--nodes", min=0, max=64, help="How many worker nodes.")] = 2,
-    port: Annotated[
-        int | None, typer.Option("--port", help="Port of page and API; 0 takes a free one.")
-    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port of page and API; 0 takes a free one.")] = None,
     host: Annotated[str | None, typer.Option("--host", help="Address; others than loopback need a token.")] = None,
     no_voice: Annotated[bool, typer.Option("--no-voice", help="Leave the speaking page out.")] = False,
     examples: Annotated[
