@@ -1,0 +1,164 @@
+"""What can be said besides asking for a task: how is it going, cancel, be quiet, help, say that again, yes and no.
+
+Owns their wordings. ``{task}`` is the name of a kind of task, as templates give it in their title and nouns.
+Yes and no are understood only while a question is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class ControlIntent(StrEnum):
+    """What is meant, where it is not a template."""
+
+    STATUS = "status"
+    CANCEL = "cancel"
+    QUIET = "quiet"
+    HELP = "help"
+    OBJECTS = "objects"
+    REPEAT = "repeat"
+    YES = "yes"
+    NO = "no"
+
+
+#: Understood only as the answer to a question.
+ANSWERS = frozenset({ControlIntent.YES, ControlIntent.NO})
+
+_STATUS = """
+status; what is the status; what is the current status; what is the state of things; status report
+give me the status; give me a status report; give me an update; tell me the status; any news; any progress
+how is it going; how is that going; how is it coming along; how are we doing; how far is it; how far are you
+how far along is it; how far along are you; how far have you got; how much is done; how much is left
+how long will it take; how much longer will it take; when will it be done; when will it be finished
+what is running; what is running right now; which tasks are running; what tasks are running; is anything running
+what are you doing; what are you working on; what is happening; what is going on
+are you done; are you finished; are you done yet; is it done; is it done yet; is it finished; is it finished yet
+is it ready; is it ready yet; is the task done; is the task finished; is it still running; did it work
+what is the status of the task; what is the status of my task; what is the status of my tasks
+how is the task going; how is my task doing; how far is the task; how far is my task; check the status
+what is the result; what was the result; what are the results; what came out
+what is the status of {task}; status of {task}; give me the status of {task}; check the status of {task}
+how is {task} going; how is {task} doing; how is {task} coming along; how far is {task}; how far along is {task}
+is {task} done; is {task} done yet; is {task} finished; is {task} ready; is {task} still running
+when will {task} be done; when will {task} be finished; what is the result of {task}; what was the result of {task}
+"""
+
+_CANCEL = """
+cancel; cancel it; cancel that; cancel this; cancel the task; cancel my task; cancel that task; cancel this task
+cancel the last task; cancel the current task; cancel the running task; cancel everything; cancel all tasks
+stop the task; stop my task; stop that task; stop this task; stop the last task; stop the current task
+stop the running task; stop all tasks; abort; abort it; abort that; abort the task; abort my task; kill the task
+call it off; call off the task; end the task; terminate the task; never mind the task; forget the task
+i changed my mind; i have changed my mind
+cancel {task}; cancel my {task}; cancel the {task} task; stop {task}; stop my {task}; stop running {task}
+abort {task}; kill {task}; call off {task}; end {task}; terminate {task}
+"""
+
+_QUIET = """
+stop; stop that; stop it; stop talking; stop speaking; stop there; be quiet; quiet; be silent; silence; hush
+shut up; enough; that is enough; that is all; okay stop; stop saying that; stop telling me; do not talk
+quiet down; hold on; wait; wait a moment; wait a minute; pause
+"""
+
+_HELP = """
+help; help me; i need help; what can i ask; what can i ask you; what can i say; what can i say to you
+what can i do; what can i do here; what can you do; what can you do for me; what do you do; what do you know
+what do you understand; what are my options; what are the options; what commands are there
+which commands are there; what commands do you know; which commands do you know; list the commands
+list commands; tell me what you can do; tell me what i can ask; tell me what i can say; show me the commands
+how does this work; how do i use this; how does it work; what is this; who are you; what else can you do
+which tasks can you do; what tasks can you do; list the templates; what templates are there
+which templates are there; what can i ask for
+"""
+
+_OBJECTS = """
+what files are there; what files are available; what files do you have; what files do i have; which files are there
+which files do you have; which files do you know; what files do you know; list the files; list files
+list all files; list all the files; list my files; show me the files; show me my files; show the files
+tell me the files; tell me which files there are; what objects are there; which objects are there; list the objects
+list objects
+what documents are there; which documents are there; list the documents; what reports are there
+what is in the store; what is stored; what do you have in the store; what names do you know; read me the file names
+what data is there; what data do you have
+"""
+
+_REPEAT = """
+say that again; say it again; repeat; repeat that; repeat it; repeat that for me; repeat the last sentence
+can you say that again; could you say that again; could you repeat that; come again; what did you say
+what was that; i did not hear that; i did not get that; i did not catch that; i did not understand that
+i missed that; one more time; pardon; pardon me; sorry what was that; sorry what did you say
+read that again; tell me again
+"""
+
+_YES = """
+yes; yeah; yep; yup; yes that is right; yes that is correct; that is right; that is correct; correct; right; exactly
+sure; of course; certainly; okay; okay do it; do it; do that; yes do it; yes do that; go ahead; yes go ahead
+go for it
+yes i did; yes i do; i do; i did; yes cancel it; yes cancel the task; yes start it; confirm; confirmed; i confirm
+affirmative; absolutely; definitely; that is the one; that one; yes that one; sounds good
+yes of course; alright; all right
+"""
+
+_NO = """
+no; nope; nah; no that is wrong; that is wrong; that is not right; wrong; not that; not that one; no not that
+no not that one; do not; do not do it; do not do that; no do not; no do not do it; never mind; leave it; forget it
+cancel that; no cancel that; no thanks; no thank you; negative; i did not; no i did not; no i do not; i do not
+of course not; certainly not; keep it; keep going; keep it running; let it run; no let it run; no keep going
+"""
+
+
+def _forms(table: str) -> tuple[str, ...]:
+    return tuple(form.strip() for line in table.splitlines() for form in line.split(";") if form.strip())
+
+
+#: Every control intent with its wordings.
+CONTROL_PATTERNS: Mapping[ControlIntent, tuple[str, ...]] = {
+    ControlIntent.STATUS: _forms(_STATUS),
+    ControlIntent.CANCEL: _forms(_CANCEL),
+    ControlIntent.QUIET: _forms(_QUIET),
+    ControlIntent.HELP: _forms(_HELP),
+    ControlIntent.OBJECTS: _forms(_OBJECTS),
+    ControlIntent.REPEAT: _forms(_REPEAT),
+    ControlIntent.YES: _forms(_YES),
+    ControlIntent.NO: _forms(_NO),
+}
+
+#: What people say before a command.
+LEAD_INS = _forms(
+    """
+hey; hi; hello; okay; so; well; now; right; alright; and; then; and then; also; next; good morning; good evening
+can you; could you; would you; will you; can we; could we; can i; may i; could i
+hey can you; okay can you; so can you; hey could you; and can you; can you also; could you also; now can you
+i want you to; i want to; i would like you to; i would like to; i need you to; i need to; i need; i want; i would like
+i would like to have; i want to have; i would love to have; could i have; can i have; may i have; can i get
+would you mind; would you be so kind to; would you be so kind as to; be so kind and; be so good and; do me a favor and
+let us; let me; go ahead and; go and; try to; start to; start; you should; you can; you could; it would be nice to
+tell me; show me; give me; get me; find out; can you tell me; could you tell me; do you know; i would like to know
+i want to know; i need to know; i wonder; let me know; computer; okay computer; hey computer; sisyphus; hey sisyphus
+okay sisyphus; first; first of all; sorry; excuse me; oh; yes; yeah; thank you; thanks; okay thanks; great; okay great
+no wait; actually; okay now; right now; what i want is; what i need is; is it possible to; is there a way to
+"""
+)
+
+#: What people say before the words of a command without giving one.
+NO_COMMAND_LEAD_INS = _forms(
+    """
+do not; no do not; never; please never; you must not; you should not; do not ever; i do not want you to
+i do not want to; i would not; i did not ask you to; i did not; i do not need you to; i do not need to
+nobody should; we should not
+did you; have you; had you; did i; did he; did she; did they; have we; has anybody; who; who will; who did
+did somebody
+why did you; why do you; why would you; why should i; when did you; when will you; when should i; how do you
+how did you; how would you; how can i; how do i; how would i; how should i; what happens if you; what if you
+what if i; what if we
+he said; she said; they said; he asked me to; she asked me to; they asked me to; my boss told me to; he told me to
+yesterday i; yesterday we; last week i; tomorrow i will; tomorrow we will; later i will; i will; we will; i already
+i have already; we already; you already; you did; you have; i had to; we had to; i used to; i tried to; i was going to
+if you; if i; if we; when you; when i; before you; before i; after you; after i; after we; unless you; instead of
+it is hard to; it is easy to; it is fun to; it is boring to; i love to; i hate to; i like to; they never
+he never; she never; i forgot to; remember to; remind me to; remind me tomorrow to; i am going to; i am not going to
+i am about to
+"""
+)

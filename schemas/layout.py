@@ -1,0 +1,174 @@
+"""Laying frames over the words of an utterance: which words are the fixed parts, which are left for the slots.
+
+Owns the search and its bounds. A layout covers every word, but for a lead-in ("could you please"); nothing that was
+said is silently ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.control import LEAD_INS, NO_COMMAND_LEAD_INS
+from schemas.grammar import Frame, Grammar
+from schemas.likeness import Phrases, likeness
+from schemas.wording import plain
+
+#: Most words of an utterance that are laid out; more than that is no command.
+MAX_WORDS = 28
+#: Score from which a fixed part counts as said, for short parts that are a frame's only words, and in general.
+LEAST_FIXED, LEAST_FIXED_SHORT, SHORT_LETTERS = 60.0, 80.0, 7
+#: Score from which words count as a lead-in, and what each missing point of it costs.
+LEAST_LEAD_IN, LEAD_IN_COST = 62.0, 0.15
+#: Score from which "don't …", "did you …" or "he said …" makes it no command.
+REFUSAL = 88.0
+#: Most words of a lead-in, of a name and of a free text; most words that a recogniser splits or joins.
+MAX_LEAD_IN, MAX_NAME, MAX_TEXT, STRETCH = 6, 9, 10, 2
+#: Layouts of one utterance that go on to the names.
+MAX_LAYOUTS = 32
+
+Span = tuple[int, int]
+#: ``hits[fixed part][start]`` are the ends at which it may lie, with scores.
+Hits = Mapping[int, Mapping[int, Sequence[tuple[int, float]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way to read an utterance: `score` is that of the fixed parts, `penalty` is what its lead-in costs."""
+
+    frame: Frame
+    spans: tuple[Span, ...]
+    score: float
+    penalty: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """Where a command may begin, with what the lead-in before it costs.
+
+    With `refused`, words at the beginning that give no command, only frames that begin with them are meant.
+    """
+
+    costs: Mapping[int, float]
+    refused: str
+
+    def allow(self, frame: Frame) -> bool:
+        """Whether `frame` can be meant."""
+        first = frame.fixed[0]
+        return not self.refused or (bool(first) and (first.startswith(self.refused) or self.refused.startswith(first)))
+
+
+class Layouts:
+    """Finds layouts; holds what can be prepared once per grammar."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._frames = grammar.frames
+        self._fixed = grammar.fixed
+        self._number = {part: number for number, part in enumerate(grammar.fixed.texts)}
+        self._lengths = np.array([len(part.split()) for part in grammar.fixed.texts])
+        self._longest = int(self._lengths.max(initial=1)) + STRETCH
+        self._lead_ins = Phrases.of([plain(form) for form in LEAD_INS])
+        self._no_command = Phrases.of([plain(form) for form in NO_COMMAND_LEAD_INS])
+
+    def find(self, utterances: Sequence[tuple[str, ...]]) -> list[list[Layout]]:
+        """The best layouts of each utterance, best first; one comparison serves all of them."""
+        texts: dict[str, int] = {}
+        spans = [self._spans(words, texts) for words in utterances]
+        phrases = Phrases.of(list(texts))
+        hits = self._hits(phrases)
+        starts = [self._starts(words) for words in utterances]
+        # "don't …" may be lost in a worse hypothesis; that the likeliest one has it decides for all.
+        starts = [_Starts(start.costs, start.refused or starts[0].refused) for start in starts]
+        return [
+            self._layouts(words, _hits_by_part(rows, hits), start)
+            for words, rows, start in zip(utterances, spans, starts, strict=True)
+        ]
+
+    def _spans(self, words: tuple[str, ...], texts: dict[str, int]) -> list[tuple[int, int, int]]:
+        """Every run of words as (start, end, number of its text); `texts` collects the texts."""
+        count = len(words)
+        return [
+            (start, end, texts.setdefault(" ".join(words[start:end]), len(texts)))
+            for start in range(count)
+            for end in range(start + 1, min(count, start + self._longest) + 1)
+        ]
+
+    def _hits(self, phrases: Phrases) -> dict[int, list[tuple[int, float]]]:
+        """For each text the fixed parts that it may be."""
+        scores = likeness(phrases, self._fixed)
+        counts = np.array([len(text.split()) for text in phrases.texts])
+        fits = (scores >= LEAST_FIXED) & (abs(counts[:, None] - self._lengths[None]) <= STRETCH)
+        found: dict[int, list[tuple[int, float]]] = {}
+        rows, columns = np.nonzero(fits)
+        for row, column, score in zip(rows.tolist(), columns.tolist(), scores[fits].tolist(), strict=True):
+            found.setdefault(row, []).append((column, score))
+        return found
+
+    def _starts(self, words: tuple[str, ...]) -> _Starts:
+        """Where a command may begin behind a lead-in, and whether what is said is no command at all."""
+        heads = Phrases.of([" ".join(words[:end]) for end in range(1, min(len(words), MAX_LEAD_IN + 1))])
+        costs = {0: 0.0}
+        if not len(heads):
+            return _Starts(costs, "")
+        friendly = likeness(heads, self._lead_ins).max(axis=1).tolist()
+        other = likeness(heads, self._no_command).max(axis=1).tolist()
+        for place, (score, against) in enumerate(zip(friendly, other, strict=True), start=1):
+            if score >= LEAST_LEAD_IN and score > against:
+                costs[place] = (100 - score) * LEAD_IN_COST
+        refused = [h for h, f, a in zip(heads.texts, friendly, other, strict=True) if a >= REFUSAL and a > f]
+        return _Starts(costs, refused[0] if refused else "")
+
+    def _layouts(self, words: tuple[str, ...], hits: Hits, starts: _Starts) -> list[Layout]:
+        found = [
+            Layout(frame, spans, score, penalty)
+            for frame in self._frames
+            if all(not part or self._number[part] in hits for part in frame.fixed)
+            if starts.allow(frame)
+            for start, penalty in starts.costs.items()
+            if start == 0 or not frame.is_ending
+            for spans, score in self._place(frame, hits, start, len(words))
+        ]
+        found.sort(key=lambda layout: (layout.penalty - layout.score, -layout.frame.letters))
+        return found[:MAX_LAYOUTS]
+
+    def _place(self, frame: Frame, hits: Hits, start: int, count: int) -> Iterator[tuple[tuple[Span, ...], float]]:
+        """All ways to lay `frame` on the words from `start` to the end, with the score of the fixed parts."""
+        least = LEAST_FIXED_SHORT if frame.letters < SHORT_LETTERS else LEAST_FIXED
+        last = len(frame.fixed) - 1
+        nowhere: Mapping[int, Sequence[tuple[int, float]]] = {}
+        states: list[tuple[int, tuple[Span, ...], float]] = [(start, (), 0.0)]
+        for number, part in enumerate(frame.fixed):
+            found = hits[self._number[part]] if part else nowhere
+            grown: list[tuple[int, tuple[Span, ...], float]] = []
+            for position, spans, total in states:
+                for begin in _begins(frame, number, position, count):
+                    over = (*spans, (position, begin)) if number else spans
+                    if not part and (number == 0 or begin == count):
+                        grown.append((begin, over, total))
+                    for end, score in found.get(begin, ()):
+                        if score >= least and (number < last or end == count):
+                            grown.append((end, over, total + score * len(part)))
+            states = grown
+        for _, spans, total in states:
+            yield spans, total / max(frame.letters, 1)
+
+
+def _begins(frame: Frame, number: int, position: int, count: int) -> Iterable[int]:
+    """Where fixed part `number` may begin when the part before it ended at `position`."""
+    if number == 0:
+        return (position,)
+    longest = MAX_TEXT if frame.slots[number - 1].kind == "text" else MAX_NAME
+    furthest = min(count, position + longest)
+    if not frame.fixed[number]:
+        return (count,) if position < count == furthest else ()
+    return range(position + 1, furthest + 1)
+
+
+def _hits_by_part(spans: Sequence[tuple[int, int, int]], hits: Mapping[int, list[tuple[int, float]]]) -> Hits:
+    by_part: dict[int, dict[int, list[tuple[int, float]]]] = {}
+    for start, end, text in spans:
+        for part, score in hits.get(text, ()):
+            by_part.setdefault(part, {}).setdefault(start, []).append((end, score))
+    return by_part

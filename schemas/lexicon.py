@@ -1,0 +1,91 @@
+"""Names that a slot can hold, ready to be found by text and by sound.
+
+Owns the search for the nearest names. Immutable: a change of names makes a new lexicon, and what was worked out for a
+name that stays (its words, its sound) is not worked out again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from schemas.likeness import Phrases, Scores, likeness
+from schemas.spoken_name import SpokenName
+
+#: Names looked at for one span of words, best first.
+NEAREST = 4
+#: Score below which a name is not even a candidate.
+FLOOR = 40.0
+#: Letters that a form needs to be a name; "a" would be everywhere.
+_LEAST_LETTERS = 2
+#: Words around a name that do not belong to it.
+_BEFORE = re.compile(r"^(?:(?:the|a|an|my|our|your|this|that|file|document|called|named|one) )+(?=.)")
+_AFTER = re.compile(r"(?<=.)(?: (?:file|document|one))$")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A name near to what was said: what is meant, how it is spoken, its form, and the score."""
+
+    value: str
+    spoken: str
+    form: str
+    score: float
+
+
+class Lexicon:
+    """Forms of names and what each of them means."""
+
+    def __init__(self, forms: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        """`forms` maps a form in plain spelling to pairs (value, spoken form)."""
+        self._meanings = [tuple(meanings) for form, meanings in forms.items() if len(form) >= _LEAST_LETTERS]
+        self._phrases = Phrases.of([form for form in forms if len(form) >= _LEAST_LETTERS])
+
+    @classmethod
+    def of_names(cls, names: Iterable[SpokenName]) -> Lexicon:
+        """A lexicon of objects or folders."""
+        forms: dict[str, list[tuple[str, str]]] = {}
+        for name in names:
+            for form in name.forms:
+                forms.setdefault(form, []).append((name.remote, name.spoken))
+        return cls(forms)
+
+    @classmethod
+    def of_pairs(cls, pairs: Iterable[tuple[str, str]]) -> Lexicon:
+        """A lexicon of pairs (form, value); each form is its own spoken form."""
+        forms: dict[str, list[tuple[str, str]]] = {}
+        for form, value in pairs:
+            forms.setdefault(form, []).append((value, form))
+        return cls(forms)
+
+    def __len__(self) -> int:
+        return len(self._phrases)
+
+    def nearest(self, spans: Sequence[str]) -> list[list[Found]]:
+        """For each span of words the nearest names, best first, each value once."""
+        if not self._phrases:
+            return [[] for _ in spans]
+        scores = likeness(Phrases.of([bare(span) for span in spans]), self._phrases)
+        width = min(NEAREST * 4, scores.shape[1])
+        columns = cast("list[list[int]]", np.argpartition(-scores, width - 1, axis=1)[:, :width].tolist())
+        return [self._found(row, scores[number]) for number, row in enumerate(columns)]
+
+    def _found(self, columns: list[int], scores: Scores) -> list[Found]:
+        best: dict[str, Found] = {}
+        # Equal scores go by the order of the forms, so that the answer never depends on the partition.
+        for column in sorted(columns, key=lambda c: (-scores[c], c)):
+            score = float(scores[column])
+            if score < FLOOR:
+                break
+            for value, spoken in self._meanings[column]:
+                best.setdefault(value, Found(value, spoken, self._phrases.texts[column], score))
+        return list(best.values())[:NEAREST]
+
+
+def bare(span: str) -> str:
+    """A span without articles and words like "file" around the name."""
+    return _AFTER.sub("", _BEFORE.sub("", span))

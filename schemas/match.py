@@ -1,0 +1,169 @@
+"""The verdict on an utterance, and the rule by which it is reached.
+
+A clear match acts, a doubtful one is asked back, anything else is nothing. Every constant of the rule stands here;
+``benchmarks/matching.py`` measures what they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import Field
+
+from schemas.document import Document
+from schemas.grammar import UNFINISHED, Frame
+
+#: Least total score to act, of every name in it, of a name beside free text or of a task, and of a form without slots.
+ACCEPT, ACCEPT_NAME, ACCEPT_NAME_LOOSE, ACCEPT_SLOTLESS = 80.0, 62.0, 72.0, 88.0
+#: Distance to the next meaning.
+MARGIN = 4.0
+#: From here on it is asked back: the total, and every name.
+ASK, ASK_NAME, ASK_SLOTLESS = 70.0, 52.0, 80.0
+#: Below this, a better recogniser should listen again before anything is said.
+SECOND_LOOK = 84.0
+#: One or two words alone need at least this average log probability: fillers are written as words, but unsurely.
+LEAST_LOG_PROB, FEW_WORDS = -1.5, 2
+#: Other readings that are reported.
+MAX_OTHERS = 3
+#: Letters of fixed words from which on "which one?" is a sensible answer to a name that is not known.
+WHICH_LETTERS = 8
+
+
+class MatchKind(StrEnum):
+    """What to do: act, ask back, or say that it was not understood."""
+
+    ACCEPT = "accept"
+    DOUBTFUL = "doubtful"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why it is not a clear match, or that it is."""
+
+    CLEAR = "clear"
+    NOTHING = "nothing"  # no words, or no frame near them
+    UNSURE = "unsure"  # the words are near a request, but not near enough
+    WHICH = "which"  # the request is clear, the name in it is not
+    NAMESAKES = "namesakes"  # several objects have the name
+    TIE = "tie"  # two meanings are equally near
+    UNFINISHED = "unfinished"  # only a part of a request; the rest may follow
+
+
+class Hypothesis(Document):
+    """One reading of a recogniser, with its average log probability; typed text has 0."""
+
+    text: str
+    log_prob: float = 0.0
+
+
+class Reading(Document):
+    """One meaning.
+
+    Attributes:
+        intent: a template's name or a `ControlIntent` value.
+        slots: values for `Template.render`.
+        spoken: the same as they are said, for `Template.say`.
+        weakest: the lowest score of a name in it, 100 without names.
+    """
+
+    intent: str
+    slots: dict[str, str] = Field(default_factory=dict)
+    spoken: dict[str, str] = Field(default_factory=dict)
+    score: float
+    weakest: float = 100.0
+
+
+class Match(Document):
+    """The verdict. `best` is what to do or to ask; `others` are the next meanings, best first."""
+
+    kind: MatchKind
+    reason: Reason
+    best: Reading | None = None
+    others: tuple[Reading, ...] = ()
+    text: str = ""
+
+    @property
+    def intent(self) -> str | None:
+        """The intent to act on or to ask about."""
+        return None if self.kind is MatchKind.UNKNOWN or self.best is None else self.best.intent
+
+    @property
+    def wants_second_look(self) -> bool:
+        """Whether a better recogniser should listen before this is acted on or answered."""
+        return self.kind is not MatchKind.ACCEPT or self.best is None or self.best.score < SECOND_LOOK
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A reading with the frame that it was read by.
+
+    Attributes:
+        fixed: the score of the frame's own words alone.
+        rank: orders readings of one meaning: the score, and more of the frame's own words where that is equal.
+    """
+
+    reading: Reading
+    frame: Frame
+    fixed: float
+    rank: float
+
+    @property
+    def meaning(self) -> tuple[str, ...]:
+        """What would be done. Free text is no part of it: readings that differ in it alone do not compete."""
+        if self.reading.intent == UNFINISHED:
+            return (UNFINISHED,)
+        named = (self.reading.slots[slot.name] for slot in self.frame.slots if slot.kind != "text")
+        return (self.reading.intent, *sorted(named))
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it may be acted on, if nothing else is near."""
+        if not self.frame.slots:
+            return self.reading.score >= ACCEPT_SLOTLESS
+        least = ACCEPT_NAME_LOOSE if self.frame.has_text or self._is_about_a_task else ACCEPT_NAME
+        return self.reading.score >= ACCEPT and self.reading.weakest >= least
+
+    @property
+    def can_ask_which(self) -> bool:
+        """Whether its words are so clear that only the name in it is in question."""
+        has_words = self.fixed >= ACCEPT and self.frame.letters >= WHICH_LETTERS
+        return has_words and bool(self.frame.slots) and not self._is_about_a_task
+
+    @property
+    def _is_about_a_task(self) -> bool:
+        return any(slot.kind == "task" for slot in self.frame.slots)
+
+    @property
+    def is_worth_asking(self) -> bool:
+        """Whether "did you mean …?" is a sensible question."""
+        if not self.frame.slots:
+            return self.reading.score >= ASK_SLOTLESS
+        return self.reading.score >= ASK and self.reading.weakest >= ASK_NAME
+
+
+def verdict(ranked: Sequence[Candidate], text: str, *, is_faint: bool) -> Match:
+    """Decide on the meanings of an utterance, best first, each meaning once."""
+    kind, reason = _decided(ranked, is_faint=is_faint)
+    readings = [candidate.reading for candidate in ranked if candidate.reading.intent != UNFINISHED]
+    has_best = reason not in {Reason.NOTHING, Reason.UNFINISHED}
+    best = readings[0] if has_best else None
+    others = readings[1:] if has_best else readings
+    return Match(kind=kind, reason=reason, best=best, others=tuple(others[:MAX_OTHERS]), text=text)
+
+
+def _decided(ranked: Sequence[Candidate], *, is_faint: bool) -> tuple[MatchKind, Reason]:
+    if not ranked or is_faint:
+        return MatchKind.UNKNOWN, Reason.NOTHING
+    best = ranked[0]
+    if best.reading.intent == UNFINISHED:
+        return MatchKind.UNKNOWN, Reason.UNFINISHED if best.reading.score >= ASK else Reason.NOTHING
+    if not best.is_worth_asking:
+        return MatchKind.UNKNOWN, Reason.WHICH if best.can_ask_which else Reason.NOTHING
+    if not best.is_clear:
+        return MatchKind.DOUBTFUL, Reason.UNSURE
+    if len(ranked) > 1 and best.reading.score - ranked[1].reading.score < MARGIN:
+        is_same = ranked[1].reading.intent == best.reading.intent
+        return MatchKind.DOUBTFUL, Reason.NAMESAKES if is_same else Reason.TIE
+    return MatchKind.ACCEPT, Reason.CLEAR

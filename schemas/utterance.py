@@ -1,0 +1,160 @@
+"""What was said, and what is meant by it.
+
+Hypotheses of a recogniser, or a typed text, go in; a `Match` comes out. Deterministic; a name, however odd, cannot
+break it or make it slow. The words are compared once for all hypotheses, then the spans left for names, and only these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from schemas.control import ANSWERS
+from schemas.grammar import Grammar, Slot
+from schemas.layout import MAX_WORDS, Layout, Layouts
+from schemas.lexicon import Found, Lexicon
+from schemas.match import FEW_WORDS, LEAST_LOG_PROB, Candidate, Hypothesis, Match, MatchKind, Reading, Reason, verdict
+from schemas.number_words import read_number
+from schemas.spoken_name import folder_names, object_names
+from schemas.template import Template
+from schemas.wording import Words, heard
+
+#: What a unit of average log probability costs against the best hypothesis.
+LOG_PROB_COST = 12.0
+#: What a letter of a frame's own words is worth between two readings of one meaning.
+LETTER_BONUS = 0.3
+#: Hypotheses that are looked at.
+MAX_HYPOTHESES = 8
+#: Words that alone are no phrase to look for, and words before a phrase that do not belong to it.
+_EMPTY = frozenset(
+    {"the", "a", "an", "of", "in", "for", "to", "with", "it", "and", "is", "are", "word", "words", "phrase"}
+)
+_HEADS = frozenset({"the", "word", "words", "phrase", "phrases"})
+
+Heard = Mapping[tuple[str, ...], tuple[Words, float]]
+Near = Mapping[tuple[str, str], list[Found]]
+
+
+class Matcher:
+    """Matches utterances against a catalogue and the names in the store."""
+
+    def __init__(self, templates: Iterable[Template], remotes: Iterable[str] = ()) -> None:
+        self._grammar = Grammar(templates)
+        self._layouts = Layouts(self._grammar)
+        self._fixed_lexicons = {"task": Lexicon.of_pairs(self._grammar.task_names())}
+        choices: dict[str, list[tuple[str, str]]] = {}
+        for kind, form, value in self._grammar.choices():
+            choices.setdefault(kind, []).append((form, value))
+        self._fixed_lexicons |= {kind: Lexicon.of_pairs(pairs) for kind, pairs in choices.items()}
+        self._lexicons: Mapping[str, Lexicon] = {}
+        self.rename(remotes)
+
+    def rename(self, remotes: Iterable[str]) -> None:
+        """Take the objects that now exist, as remotes; quick where most of them are known already."""
+        known = tuple(remotes)
+        self._lexicons = {
+            **self._fixed_lexicons,
+            "object": Lexicon.of_names(object_names(r for r in known if not r.endswith("/"))),
+            "folder": Lexicon.of_names(folder_names(known)),
+        }
+
+    def match(self, said: str | Sequence[Hypothesis], *, answer_expected: bool = False) -> Match:
+        """What is meant by `said`, a typed text or the hypotheses of a recogniser.
+
+        Args:
+            said: one text, or hypotheses in any order.
+            answer_expected: a question is open, so yes and no are understood.
+        """
+        utterances = _heard(said)
+        if not utterances:
+            return Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING)
+        text, top = next(iter(utterances.values()))
+        best: dict[tuple[str, ...], Candidate] = {}
+        for candidate in self._candidates(utterances, top, answer_expected):
+            known = best.get(candidate.meaning)
+            if known is None or candidate.rank > known.rank:
+                best[candidate.meaning] = candidate
+        ranked = sorted(best.values(), key=lambda c: (-c.reading.score, c.meaning))
+        return verdict(ranked, text.text, is_faint=len(text.words) <= FEW_WORDS and top < LEAST_LOG_PROB)
+
+    def name(self, said: str | Sequence[Hypothesis], kind: str = "object") -> tuple[Found, ...]:
+        """The names nearest to `said` alone, best first: the answer to "which one?"."""
+        spans = [" ".join(words) for words in _heard(said)]
+        found = [name for names in self._lexicons[kind].nearest(spans) for name in names]
+        best: dict[str, Found] = {}
+        for name in sorted(found, key=lambda name: -name.score):
+            best.setdefault(name.value, name)
+        return tuple(best.values())
+
+    def _candidates(self, utterances: Heard, top: float, answer_expected: bool) -> Iterator[Candidate]:
+        layouts = self._layouts.find(list(utterances))
+        near = self._nearest(utterances, layouts)
+        for (words, log_prob), found in zip(utterances.values(), layouts, strict=True):
+            handicap = LOG_PROB_COST * (top - log_prob)
+            for layout in found:
+                if answer_expected or layout.frame.intent not in ANSWERS:
+                    yield from _readings(layout, words, near, handicap)
+
+    def _nearest(self, utterances: Heard, layouts: list[list[Layout]]) -> Near:
+        """The names near to every span that a layout leaves for one, by kind and text of the span."""
+        wanted: dict[str, dict[str, None]] = {}
+        for words, found in zip(utterances, layouts, strict=True):
+            for layout in found:
+                for slot, (start, end) in zip(layout.frame.slots, layout.spans, strict=True):
+                    if slot.kind in self._lexicons:
+                        wanted.setdefault(slot.kind, {})[" ".join(words[start:end])] = None
+        return {
+            (kind, span): names
+            for kind, spans in wanted.items()
+            for span, names in zip(spans, self._lexicons[kind].nearest(list(spans)), strict=True)
+        }
+
+
+def _heard(said: str | Sequence[Hypothesis]) -> dict[tuple[str, ...], tuple[Words, float]]:
+    """Each different sequence of words once, the likeliest first, with its log probability."""
+    hypotheses = (Hypothesis(text=said),) if isinstance(said, str) else tuple(said)[:MAX_HYPOTHESES]
+    result: dict[tuple[str, ...], tuple[Words, float]] = {}
+    for hypothesis in sorted(hypotheses, key=lambda h: -h.log_prob):
+        words = heard(hypothesis.text)
+        if 0 < len(words.words) <= MAX_WORDS:
+            result.setdefault(words.words, (words, hypothesis.log_prob))
+    return result
+
+
+def _readings(layout: Layout, words: Words, near: Near, handicap: float) -> Iterator[Candidate]:
+    """Every way to fill the slots of a layout."""
+    frame = layout.frame
+    partial: list[tuple[dict[str, Found], float]] = [({}, 0.0)]
+    for slot, (start, end) in zip(frame.slots, layout.spans, strict=True):
+        values = _values(slot, words, start, end, near)
+        partial = [
+            ({**filled, slot.name: value}, weight + len(value.form))
+            for filled, weight in partial
+            for value in values
+            if value.value not in {other.value for other in filled.values()}
+        ]
+    for filled, weight in partial:
+        total = layout.score * frame.letters + sum(v.score * len(v.form) for v in filled.values())
+        score = total / (frame.letters + weight) - layout.penalty - handicap
+        reading = Reading(
+            intent=frame.intent,
+            slots={name: found.value for name, found in filled.items()},
+            spoken={name: found.spoken for name, found in filled.items()},
+            score=round(score, 2),
+            weakest=round(min((v.score for v in filled.values()), default=100.0), 2),
+        )
+        yield Candidate(reading, frame, layout.score, score + LETTER_BONUS * frame.letters * frame.has_text)
+
+
+def _values(slot: Slot, words: Words, start: int, end: int, near: Near) -> Sequence[Found]:
+    """What the words ``start:end`` can be in `slot`; text and numbers have no form and so no weight in the score."""
+    if slot.kind == "text":
+        while end - start > 1 and words.words[start] in _HEADS:
+            start += 1
+        if all(word in _EMPTY for word in words.words[start:end]):
+            return ()
+        text = words.original(start, end)
+        return (Found(text, text, "", 100.0),)
+    if slot.kind in {"integer", "number"}:
+        number = read_number(words.words[start:end])
+        return () if number is None else (Found(str(number), str(number), "", 100.0),)
+    return near[slot.kind, " ".join(words.words[start:end])]

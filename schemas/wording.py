@@ -1,0 +1,109 @@
+"""What was said, as plain words: lower case, no accents, numbers as words, no fillers, no politeness at the end.
+
+Both sides of every comparison (what was heard, patterns, names) pass through here, so they meet in one spelling. Every
+word remembers where it stood in the original text, so that a free text can be taken from there unchanged. Linear in the
+length of the text, which is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+from schemas.number_words import number_words
+
+#: Longest text that is read, in characters; a spoken command is far below.
+MAX_CHARS = 600
+_TOKEN = re.compile(r"\d+(?:,\d{3})+(?!\d)|\d+|[^\W\d_]+(?:'[^\W\d_]+)*|&")
+#: Sounds of thinking and words of courtesy that carry no meaning wherever they stand.
+FILLERS = frozenset({"uh", "uhm", "um", "umm", "erm", "er", "eh", "ah", "hm", "hmm", "mm", "please", "kindly", "just"})
+
+_CONTRACTED = {"ll": "will", "ve": "have", "re": "are", "d": "would", "m": "am"}
+#: Words behind which "'s" is "is"; behind all others it is a possessive.
+_BEFORE_IS = frozenset({"what", "how", "where", "who", "when", "why", "that", "it", "there", "here", "everything"})
+_WHOLE = {"let's": "let us", "can't": "can not", "won't": "will not", "&": "and", "ok": "okay"}
+#: What people add behind a command.
+_TAILS = """
+thanks; thank you; thank you very much; thanks a lot; many thanks
+now; right now; right away; at once; immediately; quickly; as soon as possible; then; next; again; once more
+for me; for us; okay; will you; would you; could you; can you
+if you can; if you could; if you would; if you do not mind; if that is okay; if possible
+when you can; when you have time; when you have a moment; when you get a chance
+"""
+_TAILS_LONGEST_FIRST = sorted((tuple(tail.split()) for tail in re.split(r"[;\n]", _TAILS) if tail), key=len)[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of one utterance; ``places[i]`` is where word i stood in `text`, as (start, end)."""
+
+    text: str
+    words: tuple[str, ...]
+    places: tuple[tuple[int, int], ...]
+
+    def original(self, start: int, end: int) -> str:
+        """The words ``start:end`` as they were written, without the punctuation around them."""
+        if start >= end:
+            return ""
+        return self.text[self.places[start][0] : self.places[end - 1][1]]
+
+
+def heard(text: str) -> Words:
+    """The words of an utterance, without fillers, stutters, and what is said behind a command out of courtesy."""
+    text = text[:MAX_CHARS]
+    words: list[str] = []
+    places: list[tuple[int, int]] = []
+    for token in _TOKEN.finditer(_straight(text)):
+        for word in _words_of(token[0]):
+            if word not in FILLERS and not (words and word == words[-1]):
+                words.append(word)
+                places.append(token.span())
+    end = len(words)
+    while (shorter := _without_tail(words, end)) < end:
+        end = shorter
+    return Words(text, tuple(words[:end]), tuple(places[:end]))
+
+
+def plain(text: str) -> str:
+    """A pattern or a name in the spelling of `heard`; nothing is left out but fillers."""
+    found = [word for token in _TOKEN.finditer(_straight(text[:MAX_CHARS])) for word in _words_of(token[0])]
+    return " ".join([word for word in found if word not in FILLERS] or found)
+
+
+def _straight(text: str) -> str:
+    """Typographic apostrophes as typewriter ones, every place unmoved."""
+    return text.replace("\u2019", "'").replace("\u2018", "'")
+
+
+def _without_tail(words: list[str], end: int) -> int:
+    for tail in _TAILS_LONGEST_FIRST:
+        if len(tail) < end and tuple(words[end - len(tail) : end]) == tail:
+            return end - len(tail)
+    return end
+
+
+@lru_cache(maxsize=16_384)
+def _words_of(token: str) -> tuple[str, ...]:
+    """One token as plain words: a number as words, a contraction in full, letters without accents."""
+    token = token.lower()
+    if token[0].isdigit():
+        digits = "".join(str(unicodedata.digit(c, 0)) for c in token if c != ",")
+        return tuple(number_words(digits).split())
+    if token in _WHOLE:
+        return tuple(_WHOLE[token].split())
+    stem, _, ending = token.partition("'")
+    if ending in _CONTRACTED:
+        return (*_ascii(stem), _CONTRACTED[ending])
+    if ending == "t" and stem.endswith("n"):
+        return (*_ascii(stem[:-1]), "not")
+    if ending == "s" and stem in _BEFORE_IS:
+        return (*_ascii(stem), "is")
+    return _ascii(token)
+
+
+def _ascii(word: str) -> tuple[str, ...]:
+    folded = unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("ø", "o").replace("æ", "ae"))
+    letters = "".join(c for c in folded if "a" <= c <= "z")
+    return (letters,) if letters else ()
