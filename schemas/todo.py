@@ -82,7 +82,7 @@ def move(item: TodoItem, to: ItemState, *, epoch: int, durable: bool = False) ->
 
 
 def reopen(items: Sequence[TodoItem], *, epoch: int) -> tuple[TodoItem, ...]:
-    """The list as attempt `epoch` finds it: what died with the earlier node is pending again.
+    """The list as attempt `epoch` finds it: what died with the earlier node, unfinished or not, is pending again.
 
     Completed stage-ins stay completed: the new node fetches them again silently, since inputs are read-only.
     After the first command without a durable result every later command is pending too: its result rested on it.
@@ -90,8 +90,8 @@ def reopen(items: Sequence[TodoItem], *, epoch: int) -> tuple[TodoItem, ...]:
     result: list[TodoItem] = []
     broken = False
     for item in items:
-        keep = item.kind is ItemKind.STAGE_IN or (item.durable and not broken)
-        if item.state is ItemState.COMPLETED and not keep:
+        is_safe = item.kind is ItemKind.STAGE_IN or (item.durable and not broken)
+        if item.state is not ItemState.PENDING and not (item.state is ItemState.COMPLETED and is_safe):
             item = item.model_copy(update={"state": ItemState.PENDING, "epoch": epoch})
         if item.kind is ItemKind.COMMAND and item.state is not ItemState.COMPLETED:
             broken = True

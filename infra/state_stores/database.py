@@ -10,9 +10,9 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
-from sqlalchemy import Connection, Executable, RowMapping, text
+from sqlalchemy import Connection, Executable, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
@@ -21,6 +21,8 @@ from infra.state_store import Topic
 from infra.state_stores.wake import Wakes
 
 T = TypeVar("T")
+#: A row by column name.
+Fields: TypeAlias = Mapping[str, Any]
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 #: Bounds of the retries of one call; a node must know of a dead database well before its fence at 20 s.
@@ -53,17 +55,17 @@ class Transaction:
         """Execute; return the number of rows that were changed."""
         return self.connection.execute(statement, parameters).rowcount
 
-    def rows(self, statement: Executable, parameters: Parameters | None = None) -> Sequence[RowMapping]:
+    def rows(self, statement: Executable, parameters: Parameters | None = None) -> Sequence[Fields]:
         """Execute and fetch everything."""
-        return self.connection.execute(statement, parameters).mappings().all()
+        return cast("Sequence[Fields]", self.connection.execute(statement, parameters).mappings().all())
 
-    def row(self, statement: Executable, parameters: Parameters | None = None) -> RowMapping | None:
+    def row(self, statement: Executable, parameters: Parameters | None = None) -> Fields | None:
         """Execute and fetch the first row."""
-        return self.connection.execute(statement, parameters).mappings().first()
+        return cast("Fields | None", self.connection.execute(statement, parameters).mappings().first())
 
-    def value(self, statement: Executable, parameters: Parameters | None = None) -> Any:
-        """Execute and fetch the first column of the first row, or None."""
-        return self.connection.execute(statement, parameters).scalar()
+    def exists(self, statement: Executable, parameters: Parameters | None = None) -> bool:
+        """Execute; return whether there is a row."""
+        return self.connection.execute(statement, parameters).first() is not None
 
     def exclude(self, name: str) -> None:
         """Keep other transactions that exclude the same name out until this one ends."""

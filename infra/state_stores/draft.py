@@ -5,14 +5,14 @@ All changes of a task go through here: the row, its events with gap-free numbers
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import JsonValue
 from sqlalchemy import bindparam, insert, select, update
 
 from infra.state_store import Topic
-from infra.state_stores.database import Transaction
+from infra.state_stores.database import Fields, Transaction
 from infra.state_stores.tables import NOW, attempts, dead_letters, events, tasks, todos
 from schemas.event import EventType, NewEvent
 from schemas.failure import Failure
@@ -43,7 +43,7 @@ _REASON_CHARS, _BODY_CHARS = 4_096, 65_536
 class Draft:
     """One task in one transaction. `row` is the row as `save` will leave it."""
 
-    def __init__(self, tx: Transaction, row: Mapping[str, Any]) -> None:
+    def __init__(self, tx: Transaction, row: Fields) -> None:
         self.row = dict(row)
         self.now: float = self.row.pop("now")
         self._tx = tx
@@ -71,7 +71,7 @@ class Draft:
         """The last known failure."""
         return None if self.row["failure"] is None else Failure.model_validate(self.row["failure"])
 
-    def set(self, **values: Any) -> None:
+    def set(self, **values: object) -> None:
         """Change columns."""
         self.row.update(values)
         self._changes.update(values)

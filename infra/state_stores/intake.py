@@ -35,13 +35,15 @@ _FORGET = delete(tombstones).where(tombstones.c.at < NOW - 7 * 86_400.0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
+class Arrival:
+    """A task that comes in, with what its producer says about it."""
+
     task: TaskDocument
     task_id: str
     text: str
-    digest: str | None
-    redelivered: bool
-    hold_s: float
+    digest: str | None = None
+    redelivered: bool = False
+    hold_s: float = 0
 
 
 class Intake(StorePart):
@@ -57,8 +59,8 @@ class Intake(StorePart):
         hold_s: float = 0,
     ) -> Submission:
         """Insert the task, or find it. Idempotent by `task_id`. Raises StateStoreError."""
-        arrival = _Arrival(task, task_id, task.model_dump_json(), digest, redelivered, hold_s)
-        return await self._database.write(lambda tx: _submit(tx, arrival, self._documents))
+        arrival = Arrival(task, task_id, task.model_dump_json(), digest, redelivered, hold_s)
+        return await self._database.write(lambda tx: submit_task(tx, arrival, self._documents))
 
     async def cancel(self, task_id: str, reason: str = "") -> TaskRecord | None:
         """Ask for a stop. Idempotent. Raises StateStoreError."""
@@ -74,7 +76,8 @@ def canceled(reason: str | None) -> Failure:
     return Failure(cause=Cause.CANCELED, message=reason or "canceled")
 
 
-def _submit(tx: Transaction, arrival: _Arrival, cache: DocumentCache) -> Submission:
+def submit_task(tx: Transaction, arrival: Arrival, cache: DocumentCache) -> Submission:
+    """Insert the task, or find it."""
     if arrival.digest is not None:
         tx.exclude(f"digest:{arrival.digest}")
     tx.exclude(f"task:{arrival.task_id}")
@@ -86,7 +89,7 @@ def _submit(tx: Transaction, arrival: _Arrival, cache: DocumentCache) -> Submiss
     return Submission(_insert(tx, arrival, cache), created=True)
 
 
-def _insert(tx: Transaction, arrival: _Arrival, cache: DocumentCache) -> TaskRecord:
+def _insert(tx: Transaction, arrival: Arrival, cache: DocumentCache) -> TaskRecord:
     task = arrival.task
     stone = tx.rows(_NOW_AND_TOMBSTONE, {"id": arrival.task_id})[0]
     draft = Draft(tx, {**_new_row(arrival, stone["now"]), "now": stone["now"]})
@@ -110,7 +113,7 @@ def _insert(tx: Transaction, arrival: _Arrival, cache: DocumentCache) -> TaskRec
     return build_record(tx, draft.row, items, cache)
 
 
-def _new_row(arrival: _Arrival, now: float) -> dict[str, object]:
+def _new_row(arrival: Arrival, now: float) -> dict[str, object]:
     task = arrival.task
     return {
         "id": arrival.task_id,
@@ -160,7 +163,7 @@ def _cancel(tx: Transaction, task_id: str, reason: str, cache: DocumentCache) ->
 
 
 def _bury(tx: Transaction, task_id: str, reason: str) -> None:
-    if tx.value(_TOMBSTONE, {"id": task_id}) is None:
+    if not tx.exists(_TOMBSTONE, {"id": task_id}):
         tx.run(_FORGET)
         tx.run(_BURY, {"task_id": task_id, "reason": reason})
 

@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 from sqlalchemy import bindparam, delete, insert, literal, or_, select, tuple_, update
 
-from infra.state_store import Claim, Renewal
+from infra.state_store import Claim, Renewal, Submission, Topic
 from infra.state_stores.database import Transaction
 from infra.state_stores.draft import LOCKED, Draft, file_dead_letter
-from infra.state_stores.intake import canceled
+from infra.state_stores.intake import Arrival, canceled, submit_task
 from infra.state_stores.part import StorePart
 from infra.state_stores.recording import LOG_LIMIT_CHARS
 from infra.state_stores.rows import DocumentCache, build_record, load_document, load_todos
@@ -19,6 +19,7 @@ from schemas.failure import Cause, Failure
 from schemas.lease import Lease, LeaseTerms
 from schemas.record import NodeRecord
 from schemas.state import TaskState
+from schemas.task import TaskDocument
 from schemas.todo import ItemState, TodoItem, reopen
 
 _IS_DUE = tasks.c.due_at <= NOW
@@ -68,7 +69,7 @@ class Leasing(StorePart):
         If the connection breaks at the commit, the claim is not repeated: what it may have taken is taken over when
         its lease has run out.
         """
-        if self._database.single_writer and not await self._database.read(lambda tx: tx.value(_ANY_DUE)):
+        if self._database.single_writer and not await self._database.read(lambda tx: tx.exists(_ANY_DUE)):
             return []
         return await self._database.write(
             lambda tx: _claim(tx, node_id, limit, terms, nodes_lost_limit, self._documents), replayable=False
@@ -80,6 +81,29 @@ class Leasing(StorePart):
         def work(tx: Transaction) -> Claim | None:
             row = tx.row(_QUEUED, {"key": task_id})
             return None if row is None else _grant(tx, Draft(tx, row), node_id, terms, self._documents)
+
+        return await self._database.write(work, replayable=False)
+
+    async def accept(
+        self,
+        task: TaskDocument,
+        task_id: str,
+        node_id: str,
+        terms: LeaseTerms,
+        *,
+        digest: str | None = None,
+        redelivered: bool = False,
+    ) -> tuple[Submission, Claim | None]:
+        """`submit` and `claim_task` in one transaction. Raises StateStoreError; not repeated, as `claim`."""
+        arrival = Arrival(task, task_id, task.model_dump_json(), digest, redelivered)
+
+        def work(tx: Transaction) -> tuple[Submission, Claim | None]:
+            submission = submit_task(tx, arrival, self._documents)
+            row = tx.row(_QUEUED, {"key": submission.record.id})
+            if row is None:
+                return submission, None
+            tx.topics.discard(Topic.WORK)
+            return submission, _grant(tx, Draft(tx, row), node_id, terms, self._documents)
 
         return await self._database.write(work, replayable=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -86,7 +86,7 @@ class NotifyWakes(Wakes):
         driver.add_termination_listener(lambda *_: lost.set())
         await driver.add_listener(_CHANNEL, self._heard)
 
-    def _heard(self, *message: Any) -> None:
+    def _heard(self, *message: object) -> None:
         self.wake(str(message[-1]))
 
     async def close(self) -> None:

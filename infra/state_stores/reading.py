@@ -28,12 +28,12 @@ _LOG = (
     .limit(bindparam("limit"))
 )
 _DEAD_LETTERS = (
-    select(dead_letters.c["task_id", "source", "reason", "body", "at"])
+    select(*[x for x in dead_letters.c if x.name != "number"])
     .order_by(dead_letters.c.number.desc())
     .limit(bindparam("limit"))
 )
 _NODES = (
-    select(nodes.c["id", "slots", "busy", "draining", "runtime"], (NOW - nodes.c.seen_at).label("seen_s"))
+    select(*[x for x in nodes.c if x.name not in {"ttl_s", "seen_at"}], (NOW - nodes.c.seen_at).label("seen_s"))
     .where(nodes.c.seen_at > NOW - 10 * nodes.c.ttl_s)
     .order_by(nodes.c.id)
 )

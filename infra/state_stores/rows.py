@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, select
+from sqlalchemy import BindParameter, Text, bindparam, select
 
-from infra.state_stores.database import Transaction
+from infra.state_stores.database import Fields, Transaction
 from infra.state_stores.tables import documents, outputs, tasks, todos
 from schemas.legacy import parse_task
 from schemas.record import OutputRecord, TaskRecord
@@ -28,7 +28,7 @@ _RECORD_FIELDS = (
     *("cancel_requested", "committed", "failure"),
 )
 
-_IDS = bindparam("ids", expanding=True)
+_IDS: BindParameter[str] = bindparam("ids", type_=Text(), expanding=True)
 _TODOS_OF = select(*_TODO_COLUMNS).where(todos.c.task_id.in_(_IDS)).order_by(todos.c.task_id, todos.c.position)
 _OUTPUTS_OF = (
     select(*_OUTPUT_COLUMNS).where(outputs.c.task_id.in_(_IDS)).order_by(outputs.c.task_id, outputs.c.position)
@@ -80,7 +80,7 @@ def load_todos(tx: Transaction, task_id: str) -> tuple[TodoItem, ...]:
     return _todo_items(tx.rows(_TODOS_OF_ONE, {"id": task_id}))
 
 
-def load_records(tx: Transaction, rows: Sequence[Mapping[str, Any]], cache: DocumentCache) -> list[TaskRecord]:
+def load_records(tx: Transaction, rows: Sequence[Fields], cache: DocumentCache) -> list[TaskRecord]:
     """The records of these rows of `tasks`, in their order."""
     ids = [row["id"] for row in rows]
     if not ids:
@@ -97,9 +97,7 @@ def load_records(tx: Transaction, rows: Sequence[Mapping[str, Any]], cache: Docu
     ]
 
 
-def build_record(
-    tx: Transaction, row: Mapping[str, Any], items: tuple[TodoItem, ...], cache: DocumentCache
-) -> TaskRecord:
+def build_record(tx: Transaction, row: Fields, items: tuple[TodoItem, ...], cache: DocumentCache) -> TaskRecord:
     """The record of a row whose TODO list is known."""
     task_id = row["id"]
     document = cache.get(task_id)
@@ -125,10 +123,10 @@ def output_row(task_id: str, position: int, output: OutputRecord) -> dict[str, A
 
 
 def _record(
-    row: Mapping[str, Any],
+    row: Fields,
     document: TaskDocument | None,
     items: tuple[TodoItem, ...],
-    files: Iterable[Mapping[str, Any]],
+    files: Iterable[Fields],
 ) -> TaskRecord:
     return TaskRecord.model_validate(
         {
@@ -144,20 +142,20 @@ def _record(
     )
 
 
-def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+def _grouped(rows: Iterable[Fields]) -> dict[str, list[Fields]]:
+    groups: dict[str, list[Fields]] = {}
     for row in rows:
         groups.setdefault(row["task_id"], []).append(row)
     return groups
 
 
-def _todo_items(rows: Iterable[Mapping[str, Any]]) -> tuple[TodoItem, ...]:
+def _todo_items(rows: Iterable[Fields]) -> tuple[TodoItem, ...]:
     return _TODOS.validate_python([_without_task(row) for row in rows])
 
 
-def _output_records(rows: Iterable[Mapping[str, Any]]) -> tuple[OutputRecord, ...]:
+def _output_records(rows: Iterable[Fields]) -> tuple[OutputRecord, ...]:
     return _OUTPUTS.validate_python([_without_task(row) for row in rows])
 
 
-def _without_task(row: Mapping[str, Any]) -> dict[str, Any]:
+def _without_task(row: Fields) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "task_id"}

@@ -10,7 +10,7 @@ from infra.state_stores.part import StorePart
 from infra.state_stores.tables import NOW, sessions
 from schemas.record import SessionRecord
 
-_COLUMNS = sessions.c["id", "epoch", "spoken", "data"]
+_COLUMNS = [x for x in sessions.c if x.name != "saved_at"]
 _RAISE = (
     update(sessions)
     .where(sessions.c.id == bindparam("key"))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -45,19 +46,22 @@ class SqliteThread(aiosqlite.Connection):
             raw.execute("PRAGMA synchronous=NORMAL")
             raw.execute("PRAGMA foreign_keys=ON")
             engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
-            event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(self._begin))
+            event.listen(engine, "begin", self._begin_transaction)
             self._sql = engine.connect()
         except BaseException:
             raw.close()
             raise
         return raw
 
+    def _begin_transaction(self, connection: Connection) -> None:
+        connection.exec_driver_sql(self._begin)
+
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on the connection's thread."""
         if self._sql is None:
             raise sqlite3.ProgrammingError("the state store is closed")
-        execute = cast("Callable[[Callable[[Connection], T], Connection], Awaitable[T]]", self._execute)
-        return await execute(work, self._sql)
+        # aiosqlite's own entry for any function; untyped there, so it is called by name.
+        return cast("T", await methodcaller("_execute", work, self._sql)(self))
 
     async def close(self) -> None:
         """Close the connection after what is queued. Idempotent."""
@@ -88,7 +92,9 @@ class SqliteDatabase(Database):
     single_writer = True
 
     def __init__(self, path: Path) -> None:
+        path = path.absolute()
         super().__init__(str(path))
+        self._folder = path.parent
         directory = wake_directory(path)
         self.wakes = SocketWakes(directory)
         self._sender = WakeSender(directory)
@@ -97,7 +103,8 @@ class SqliteDatabase(Database):
         self._closed = False
 
     async def open(self) -> None:
-        """Connect and bring the tables up to date."""
+        """Connect and bring the tables up to date, making the file and its folder."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         await self._writer
         await self._writer.run(_ensure)
         await self._reader
@@ -158,10 +165,8 @@ async def open_sqlite(database: str | None) -> SqliteDatabase:
     """
     if not database or database == ":memory:":
         raise ConfigurationError("the SQLite state store needs a file: sqlite+aiosqlite:////absolute/path.db")
-    path = Path(database).absolute()
-    store = SqliteDatabase(path)
+    store = SqliteDatabase(Path(database))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         await store.open()
     except (sqlite3.Error, DBAPIError, OSError) as error:
         await store.close()

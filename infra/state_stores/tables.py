@@ -9,8 +9,8 @@ lease; terminal: never, NULL.) `tasks.lease_owner` is set exactly in the leased 
 from __future__ import annotations
 
 import json
-from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 #: The migration that these tables correspond to; a database at another one is migrated when it is opened.
 SCHEMA_VERSION = "0001"
@@ -37,17 +38,17 @@ metadata = MetaData()
 class DatabaseNow(FunctionElement[float]):
     """The database's clock at the moment the statement runs, in seconds since 1970."""
 
-    type = Double()
+    type: TypeEngine[float] = Double()
     inherit_cache = True
 
 
 @compiles(DatabaseNow, "sqlite")
-def _sqlite_now(_element: DatabaseNow, _compiler: Any, **_: Any) -> str:
+def _sqlite_now(_element: DatabaseNow, _compiler: object, **_: object) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 @compiles(DatabaseNow, "postgresql")
-def _postgres_now(_element: DatabaseNow, _compiler: Any, **_: Any) -> str:
+def _postgres_now(_element: DatabaseNow, _compiler: object, **_: object) -> str:
     # Not now(), which stands still for the length of a transaction.
     return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
 
@@ -68,17 +69,17 @@ class CleanText(TypeDecorator[str]):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-class Json(TypeDecorator[Any]):
+class Json(TypeDecorator[JsonValue]):
     """JSON as ASCII text, which holds NUL and any Unicode in every database."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
         """Write JSON; None is NULL."""
         return None if value is None else json.dumps(value, separators=(",", ":"))
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> JsonValue:
         """Read JSON; NULL is None."""
         return None if value is None else json.loads(value)
 
