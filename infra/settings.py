@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
 
+    @field_validator("token", mode="before")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        return value or None  # compose passes an unset variable on as an empty one
+
     @property
     def database_url(self) -> str:
         """The state store's URL."""
