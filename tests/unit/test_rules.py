@@ -78,9 +78,7 @@ def test_reopening_keeps_what_is_durable_and_nothing_that_rests_on_lost_work(mar
     done = [x.state is ItemState.COMPLETED for x in after]
     assert done == sorted(done, reverse=True)
     assert all(x.durable for x in after if x.state is ItemState.COMPLETED)
-    assert [x.state for x in after if x.state is ItemState.FAILED] == [
-        x.state for x in items if x.state is ItemState.FAILED
-    ]
+    assert {x.state for x in after} <= {ItemState.PENDING, ItemState.COMPLETED}
 
 
 def test_reopening_keeps_stage_ins():
