@@ -12,13 +12,13 @@ const CONSTRAINTS: MediaStreamConstraints = {
 /** Why there is no microphone, in a sentence for the person on the page. */
 export class MicrophoneError extends Error {}
 
-const STILL = "You can still type your requests; the answers are shown and spoken.";
+const STILL = "Typing works without it.";
 
 function sentenceFor(error: unknown): string {
   switch (error instanceof DOMException ? error.name : "") {
     case "NotAllowedError":
     case "SecurityError":
-      return `The microphone is blocked for this page. Allow it in the browser's address bar to talk. ${STILL}`;
+      return `The microphone is blocked: allow it in the browser's address bar to talk. ${STILL}`;
     case "NotFoundError":
     case "OverconstrainedError":
       return `No microphone was found. ${STILL}`;
