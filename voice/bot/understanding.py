@@ -1,0 +1,132 @@
+"""From sound or text to a match: n-best lists, and a second look by the better recogniser where the first is doubtful.
+
+Gate, turn taking and intent all ask here, so that one utterance has one meaning. The second look begins as soon as the
+words look doubtful, while the turn still waits for more of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Protocol
+
+from schemas.match import Match, MatchKind, Reason
+from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED, Patience
+from voice.services.hearing import Hearing
+
+#: Seconds that a second look may take; after that the first one has to do.
+_SECOND_LOOK_S = 3.0
+
+
+class Words(Protocol):
+    """The vocabulary."""
+
+    @property
+    def remotes(self) -> Sequence[str]:
+        """The objects whose names are known."""
+        ...
+
+    def understand(self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool) -> Match:
+        """What is meant."""
+        ...
+
+
+class Ear(Protocol):
+    """One complete turn, not understood yet."""
+
+    async def match(self, *, answer_expected: bool) -> Match:
+        """What is meant by it."""
+        ...
+
+
+class Understanding:
+    """One session's view of what is said.
+
+    Args:
+        words: the vocabulary, shared by all sessions.
+        awaits_answer: whether a question is open now.
+    """
+
+    def __init__(self, words: Words, awaits_answer: Callable[[], bool]) -> None:
+        self._words = words
+        self._awaits_answer = awaits_answer
+        self._take: Callable[[], Hearing | None] = lambda: None
+        self._looks: set[asyncio.Task[Hearing | None]] = set()
+
+    @property
+    def remotes(self) -> Sequence[str]:
+        """The objects whose names are known."""
+        return self._words.remotes
+
+    def listen_to(self, take: Callable[[], Hearing | None]) -> None:
+        """Where hearings come from (the gate)."""
+        self._take = take
+
+    def take_heard(self) -> Ear | None:
+        """The turn that has just ended, or None if nothing was let through."""
+        hearing = self._take()
+        return _Heard(self._words, hearing) if hearing is not None else None
+
+    def of_text(self, text: str) -> Ear:
+        """A typed turn."""
+        return _Typed(self._words, text)
+
+    def is_command(self, hearing: Hearing) -> bool:
+        """Whether the words are something that is acted on now, so that they interrupt the bot."""
+        return self._first(hearing).kind is MatchKind.ACCEPT
+
+    def patience(self, hearing: Hearing) -> Patience:
+        """How long the turn waits for more words than these."""
+        match = self._first(hearing)
+        if match.reason is Reason.UNFINISHED:
+            return UNFINISHED
+        if match.wants_second_look:
+            self._begin(hearing.second_look())
+        return CLEAR if match.kind is MatchKind.ACCEPT else DOUBTFUL
+
+    def _first(self, hearing: Hearing) -> Match:
+        return self._words.understand(hearing.hypotheses, answer_expected=self._awaits_answer())
+
+    def _begin(self, look: Coroutine[object, object, Hearing | None]) -> None:
+        task = asyncio.create_task(look)
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+
+class _Heard:
+    def __init__(self, words: Words, hearing: Hearing) -> None:
+        self._words, self._hearing = words, hearing
+
+    async def match(self, *, answer_expected: bool) -> Match:
+        """The first look, or the second where the first is doubtful."""
+        first = self._words.understand(self._hearing.hypotheses, answer_expected=answer_expected)
+        try:
+            if not first.wants_second_look:
+                return first
+            async with asyncio.timeout(_SECOND_LOOK_S):
+                again = await self._hearing.second_look()
+        except TimeoutError:
+            return first
+        finally:
+            self._hearing.release()
+        if again is None or not again.hypotheses:
+            return first
+        return settle(first, self._words.understand(again.hypotheses, answer_expected=answer_expected))
+
+
+class _Typed:
+    def __init__(self, words: Words, text: str) -> None:
+        self._words, self._text = words, text
+
+    async def match(self, *, answer_expected: bool) -> Match:
+        """Text is its only reading."""
+        return self._words.understand(((self._text, 0.0),), answer_expected=answer_expected)
+
+
+def settle(first: Match, second: Match) -> Match:
+    """The verdict of two looks: the better recogniser decides, but an act that it does not confirm is asked back."""
+    if second.kind is MatchKind.ACCEPT or first.kind is MatchKind.UNKNOWN:
+        return second
+    if first.kind is MatchKind.ACCEPT:
+        return first.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
+    return second if second.kind is MatchKind.DOUBTFUL else first
