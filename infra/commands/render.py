@@ -46,11 +46,11 @@ def task_table(records: Sequence[TaskRecord]) -> RenderableType:
     return table
 
 
-def node_table(nodes: Sequence[NodeRecord], ttl_s: float) -> RenderableType:
-    """Nodes and what they do."""
+def node_table(nodes: Sequence[NodeRecord], ttl_s: float, start: str) -> RenderableType:
+    """Nodes and what they do; `start` is the command that starts some."""
     alive = [node for node in nodes if node.seen_s < ttl_s]
     if not alive:
-        return Text("no node is running; start some with: sisyphus up", style="yellow")
+        return Text(f"no node is running; start some with: {start}", style="yellow")
     table = _grid("node", "runtime", "busy", "seen")
     for node in alive:
         busy = f"{node.busy} of {node.slots}" + (", draining" if node.draining else "")
@@ -115,7 +115,8 @@ def output_block(record: TaskRecord) -> RenderableType:
 
 def failure_block(failure: Failure) -> RenderableType:
     """Why it failed."""
-    code = f", exit code {failure.exit_code}" if failure.exit_code is not None else ""
+    is_said = f"exit code {failure.exit_code}" in failure.message or failure.exit_code is None
+    code = "" if is_said else f", exit code {failure.exit_code}"
     where = f" at {failure.item}" if failure.item else ""
     return Text.assemble((failure.message, "red"), (f"  ({failure.cause.value}{where}{code})", "dim"))
 

@@ -39,11 +39,19 @@ class Stop(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """One child: its name in the log, the `sisyphus` command line, and sockets that it inherits."""
+    """One child.
+
+    Attributes:
+        name: what the log calls it.
+        arguments: its `sisyphus` command line.
+        sockets: file descriptors that it inherits.
+        is_last: drained only when all others have ended, so that people can watch them end.
+    """
 
     name: str
     arguments: Sequence[str]
     sockets: Sequence[int] = ()
+    is_last: bool = False
 
 
 class Supervisor:
@@ -67,9 +75,7 @@ class Supervisor:
     def request_stop(self) -> None:
         """One step more towards the end; made to be a signal handler."""
         self._stop = Stop(min(self._stop + 1, Stop.KILL))
-        for name, process in self._running.items():
-            log.info("child_stopping", child=name, how=self._stop.name.lower())
-            self._signal(process)
+        self._signal_all()
         wake = asyncio.get_running_loop().create_task(self._wake())
         self._background.add(wake)
         wake.add_done_callback(self._background.discard)
@@ -79,6 +85,14 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             for spec in self._specs:
                 group.create_task(self._keep(spec), name=spec.name)
+
+    def _signal_all(self) -> None:
+        lasting = {spec.name for spec in self._specs if spec.is_last}
+        others = self._running.keys() - lasting
+        for name, process in self._running.items():
+            if self._stop > Stop.DRAIN or name in others or not others:
+                log.info("child_stopping", child=name, how=self._stop.name.lower())
+                self._signal(process)
 
     async def _wake(self) -> None:
         async with self._changed:
@@ -126,6 +140,8 @@ class Supervisor:
             if process.returncode is None:
                 self._kill(process)
                 await process.wait()
+            if self._stop is Stop.DRAIN and all(x.is_last for x in self._specs if x.name in self._running):
+                self._signal_all()
 
     async def _ended(self, process: asyncio.subprocess.Process) -> int:
         waiter = asyncio.ensure_future(process.wait())

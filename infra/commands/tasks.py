@@ -99,7 +99,7 @@ def status(
 
     async def work(cluster: Cluster) -> int:
         if task is None:
-            return await _overview(cluster, state or [], limit, as_json=as_json)
+            return await _overview(cluster, state or [], limit, as_json=as_json, start=again("up", data))
         record = await cluster.status(task)
         if as_json:
             print_json(view(record))
@@ -254,7 +254,7 @@ async def _submit(cluster: Cluster, task: TaskDocument, *, wait: bool, as_json: 
     return OF_STATE[record.state]
 
 
-async def _overview(cluster: Cluster, states: list[TaskState], limit: int, *, as_json: bool) -> int:
+async def _overview(cluster: Cluster, states: list[TaskState], limit: int, *, as_json: bool, start: str) -> int:
     records = await cluster.store.find(states=states, limit=limit)
     nodes = await cluster.store.nodes()
     if as_json:
@@ -263,7 +263,7 @@ async def _overview(cluster: Cluster, states: list[TaskState], limit: int, *, as
     console = render.console()
     console.print(render.task_table(records))
     console.print()
-    console.print(render.node_table(nodes, cluster.settings.lease.ttl_s))
+    console.print(render.node_table(nodes, cluster.settings.lease.ttl_s, start))
     return ExitCode.COMPLETE
 
 

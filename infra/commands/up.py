@@ -76,7 +76,7 @@ def up(
     check_exposure(settings)
     folder = examples_folder(examples)
     with sole_system(settings.data), open_socket(settings.host, settings.port) as listening:
-        system = System(settings, listening, nodes, is_speaking=not no_voice and has_voice())
+        system = System(settings, listening, nodes, is_speaking=not no_voice and has_voice(), data=data)
         finish(asyncio.run(system.run(folder)))
 
 
@@ -88,11 +88,14 @@ def has_voice() -> bool:
 class System:
     """One embedded system, from its first child to its last."""
 
-    def __init__(self, settings: Settings, listening: socket.socket, nodes: int, *, is_speaking: bool) -> None:
+    def __init__(
+        self, settings: Settings, listening: socket.socket, nodes: int, *, is_speaking: bool, data: Path | None
+    ) -> None:
         from infra.door import url_of
 
         self._settings, self._listening, self._nodes = settings, listening, nodes
         self._is_speaking = is_speaking
+        self._data = data  # as it was typed, for hints that can be pasted
         self._url = url_of(settings, listening)
         self._console = Console(highlight=False)
         self._former: set[str] = set()
@@ -121,7 +124,7 @@ class System:
         fd = self._listening.fileno()
         where = ["--host", self._settings.host, "--port", str(self._settings.port), "--fd", str(fd)]
         doors = "tasks,voice" if self._is_speaking else "tasks"
-        return [*workers, ChildSpec("door", ["door", "--doors", doors, *where], [fd])]
+        return [*workers, ChildSpec("door", ["door", "--doors", doors, *where], [fd], is_last=True)]
 
     def _stop(self, supervisor: Supervisor) -> None:
         if not supervisor.is_stopping:
@@ -171,7 +174,7 @@ class System:
             "nodes": f"{len(alive)}, {slots} tasks at the same time, runtime {runtimes}",
             "data": escape(str(self._settings.data)),
             "try": f"[cyan]{escape(self._hint())}[/]",
-            "see": f"[cyan]{escape(again('status', self._settings.data))}[/]",
+            "see": f"[cyan]{escape(again('status', self._data))}[/]",
             "stop": "Ctrl-C: running tasks finish first",
         }
         if self._settings.token:
@@ -186,6 +189,6 @@ class System:
         tasks = shipped_folder().parent / "examples" / "tasks"
         first = next(iter(sorted(tasks.glob("*.json"))), None)
         if first is None:
-            return again("templates", self._settings.data)
+            return again("templates", self._data)
         shown = os.path.relpath(first) if first.is_relative_to(Path.cwd()) else str(first)
-        return again(f"submit {shlex.quote(shown)} --wait", self._settings.data)
+        return again(f"submit {shlex.quote(shown)} --wait", self._data)
