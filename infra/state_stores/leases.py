@@ -69,6 +69,8 @@ class Leasing(StorePart):
         If the connection breaks at the commit, the claim is not repeated: what it may have taken is taken over when
         its lease has run out.
         """
+        if limit <= 0:
+            return []
         if self._database.single_writer and not await self._database.read(lambda tx: tx.exists(_ANY_DUE)):
             return []
         return await self._database.write(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
+import asyncpg
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -31,16 +31,6 @@ _PASSING = ("40001", "40P01", "57P01", "57P02", "57P03", "53300", "55P03")
 _NOTIFY = text("SELECT pg_notify(:channel, :letters)")
 #: An arbitrary number that only migrations of this program lock.
 _MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(7345129004116)"
-
-
-class _Driver(Protocol):
-    """The part of an asyncpg connection that wake-ups need."""
-
-    async def add_listener(self, channel: str, callback: Callable[..., None], /) -> None: ...
-
-    def add_termination_listener(self, callback: Callable[..., None], /) -> None: ...
-
-    def terminate(self) -> None: ...
 
 
 class NotifyWakes(Wakes):
@@ -75,14 +65,14 @@ class NotifyWakes(Wakes):
                     pause = _RELISTEN_S
                     await lost.wait()
                     await connection.invalidate()
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 log.warning("wake_connection_failed", error=str(error), consequence="nodes poll until it is back")
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RELISTEN_MAX_S)
 
     async def _listen_on(self, connection: AsyncConnection, lost: asyncio.Event) -> None:
         raw = await connection.get_raw_connection()
-        driver = cast("_Driver", raw.driver_connection)
+        driver = cast("asyncpg.Connection[asyncpg.Record]", raw.driver_connection)
         driver.add_termination_listener(lambda *_: lost.set())
         await driver.add_listener(_CHANNEL, self._heard)
 
@@ -106,6 +96,7 @@ class PostgresDatabase(Database):
         super().__init__(url.render_as_string(hide_password=True))
         self._engine = create_async_engine(
             url,
+            isolation_level="READ COMMITTED",
             pool_size=_POOL,
             max_overflow=_EXTRA,
             pool_timeout=_POOL_S,

@@ -18,8 +18,9 @@ import aiosqlite
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, StateStoreError
 from infra.state_stores.database import CommitUnknownError, Database, Transaction, Work
 from infra.state_stores.schema import ensure_schema
 from infra.state_stores.wake_sockets import SocketWakes, WakeSender, wake_directory
@@ -42,7 +43,7 @@ class SqliteThread(aiosqlite.Connection):
     def _connect_here(self) -> sqlite3.Connection:
         raw = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, cached_statements=256)
         try:
-            raw.execute("PRAGMA journal_mode=WAL")
+            _enter_wal(raw)
             raw.execute("PRAGMA synchronous=NORMAL")
             raw.execute("PRAGMA foreign_keys=ON")
             engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
@@ -59,7 +60,7 @@ class SqliteThread(aiosqlite.Connection):
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on the connection's thread."""
         if self._sql is None:
-            raise sqlite3.ProgrammingError("the state store is closed")
+            raise StateStoreError("the state store is closed; open it again")
         # aiosqlite's own entry for any function; untyped there, so it is called by name.
         return cast("T", await methodcaller("_execute", work, self._sql)(self))
 
@@ -69,6 +70,17 @@ class SqliteThread(aiosqlite.Connection):
             await self.run(_dispose)
             self._sql = None
         await super().close()
+
+
+@retry(
+    retry=retry_if_exception_type(sqlite3.OperationalError),
+    stop=stop_after_delay(_BUSY_S),
+    wait=wait_fixed(0.02),
+    reraise=True,
+)
+def _enter_wal(raw: sqlite3.Connection) -> None:
+    # Two processes that turn a new file to WAL at once: SQLite refuses one at once instead of letting it wait.
+    raw.execute("PRAGMA journal_mode=WAL")
 
 
 def _dispose(connection: Connection) -> None:

@@ -85,13 +85,13 @@ class Json(TypeDecorator[JsonValue]):
 
 
 def _task_id(*, primary: bool = True) -> Column[str]:
-    return Column("task_id", Text, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=primary, nullable=False)
+    return Column("task_id", CleanText, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=primary, nullable=False)
 
 
 tasks = Table(
     "tasks",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", CleanText, primary_key=True),
     Column("digest", Text),
     Column("name", CleanText, nullable=False),
     Column("workflow", CleanText, nullable=False),
@@ -207,7 +207,7 @@ log_chunks = Table(
 nodes = Table(
     "nodes",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", CleanText, primary_key=True),
     Column("slots", Integer, nullable=False),
     Column("busy", Integer, nullable=False),
     Column("draining", Boolean(create_constraint=False), nullable=False),
@@ -220,7 +220,7 @@ dead_letters = Table(
     "dead_letters",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("task_id", Text),
+    Column("task_id", CleanText),
     Column("source", CleanText, nullable=False),
     Column("reason", CleanText, nullable=False),
     Column("body", CleanText, nullable=False),
@@ -231,7 +231,7 @@ dead_letters = Table(
 tombstones = Table(
     "tombstones",
     metadata,
-    Column("task_id", Text, primary_key=True),
+    Column("task_id", CleanText, primary_key=True),
     Column("reason", CleanText, nullable=False),
     Column("at", Double, nullable=False),
 )
@@ -239,7 +239,7 @@ tombstones = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", CleanText, primary_key=True),
     Column("epoch", Integer, nullable=False),
     Column("spoken", Json, nullable=False),
     Column("data", Json, nullable=False),
