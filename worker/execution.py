@@ -14,7 +14,17 @@ from pydantic import JsonValue
 
 from infra.errors import ContainerError
 from infra.log import get_logger
-from infra.runtime import LABEL_EPOCH, LABEL_NODE, LABEL_TASK, Container, ContainerSpec, ExitStatus, Image, Stream
+from infra.runtime import (
+    LABEL_CLUSTER,
+    LABEL_EPOCH,
+    LABEL_NODE,
+    LABEL_TASK,
+    Container,
+    ContainerSpec,
+    ExitStatus,
+    Image,
+    Stream,
+)
 from schemas.event import EventType, NewEvent
 from schemas.failure import Cause
 from schemas.paths import Internal
@@ -86,6 +96,7 @@ class Execution:
                 LABEL_TASK: self.task.id or "",
                 LABEL_EPOCH: str(self.epoch),
                 LABEL_NODE: self.ports.node_id,
+                LABEL_CLUSTER: self.ports.cluster_id,
                 "sisyphus.command": str(index),
             },
         )

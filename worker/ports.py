@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from infra.object_store import ObjectStores
@@ -19,3 +20,8 @@ class Ports:
     store: StateStore
     objects: ObjectStores
     runtime: Runtime
+
+    @property
+    def cluster_id(self) -> str:
+        """What tells this cluster's containers from another's on the same machine: its database."""
+        return hashlib.sha256(self.settings.database_url.encode()).hexdigest()[:16]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra.errors import SisyphusError
 from infra.log import get_logger
-from infra.runtime import LABEL_EPOCH, LABEL_TASK
+from infra.runtime import LABEL_CLUSTER, LABEL_EPOCH, LABEL_TASK
 from schemas.paths import RESERVED_PREFIX, Remote, Scheme
 from worker.ports import Ports
 
@@ -43,6 +43,8 @@ class Sweep:
     async def once(self, grace_s: float = GRACE_S) -> None:
         """One sweep of containers, directories and staging objects."""
         for orphan in await self._ports.runtime.orphans():
+            if orphan.labels.get(LABEL_CLUSTER) != self._ports.cluster_id:
+                continue
             task_id, epoch = orphan.labels.get(LABEL_TASK, ""), orphan.labels.get(LABEL_EPOCH, "0")
             if task_id not in self._mine and await self._is_over(task_id, int(epoch) if epoch.isdigit() else 0):
                 log.warning("orphan_removed", container_id=orphan.id, task_id=task_id, epoch=epoch)

@@ -141,7 +141,7 @@ async def test_second_signal_stops_at_once_and_loses_nothing(tmp_path):
         assert await system.ended(name, 20) == 0
         record = await system.cluster.status(task_id)
         assert (record.state, record.attempts, record.nodes_lost) == (TaskState.QUEUED, 0, 0)
-        assert [x.state for x in record.todos if x.kind is ItemKind.COMMAND][0] == "completed"
+        assert next(x.state for x in record.todos if x.kind is ItemKind.COMMAND) == "completed"
         await system.start(1)
         await system.until(task_id, EventType.CONTAINER, number=3)
         await system.cluster.cancel(task_id)
@@ -172,7 +172,7 @@ async def test_kills_at_random_points(tmp_path):
             )
 
         while kills < 50:
-            unfinished = sum(not (await system.cluster.status(t)).is_terminal for t in tasks[-12:])
+            unfinished = sum([not (await system.cluster.status(t)).is_terminal for t in tasks[-12:]])
             while unfinished < 6:
                 await submit()
                 unfinished += 1
