@@ -85,6 +85,7 @@ class Database(ABC):
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.is_closed = False
 
     async def read(self, work: Work[T]) -> T:
         """Run a function that only reads, over one snapshot.
@@ -110,6 +111,8 @@ class Database(ABC):
 
     async def _tried(self, call: Callable[[bool], Awaitable[T]], token: str, *, replayable: bool) -> T:
         replayed = False
+        if self.is_closed:
+            raise StateStoreError(f"the database {self._name} was closed by this process; open it again")
 
         async def once() -> T:
             nonlocal replayed

@@ -73,7 +73,11 @@ class NotifyWakes(Wakes):
     async def _listen_on(self, connection: AsyncConnection, lost: asyncio.Event) -> None:
         raw = await connection.get_raw_connection()
         driver = cast("asyncpg.Connection[asyncpg.Record]", raw.driver_connection)
-        driver.add_termination_listener(lambda *_: lost.set())
+
+        def ended(_connection: object) -> None:
+            lost.set()
+
+        driver.add_termination_listener(ended)
         await driver.add_listener(_CHANNEL, self._heard)
 
     def _heard(self, *message: object) -> None:
@@ -142,6 +146,7 @@ class PostgresDatabase(Database):
 
     async def close(self) -> None:
         """Give back connections. Idempotent."""
+        self.is_closed = True
         await self.wakes.close()
         await self._engine.dispose()
 

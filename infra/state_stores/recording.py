@@ -147,8 +147,9 @@ def _touched(item: TodoItem, change: Change, epoch: int) -> TodoItem:
 
 
 def _tell(tx: Transaction, draft: Draft, change: Change, moved: Sequence[TodoItem]) -> None:
-    """Append the events: what ended, the state it led to, what began, what the caller adds; a terminal state last."""
+    """Append the events: what the caller saw, what ended, the state it led to, what began; a terminal state last."""
     ends = change.state in TERMINAL
+    draft.append(change.events)
     _tell_todos(draft, [x for x in moved if x.state is not ItemState.IN_PROGRESS])
     if change.state is not None and not ends:
         draft.enter(change.state, change.failure)
@@ -156,7 +157,6 @@ def _tell(tx: Transaction, draft: Draft, change: Change, moved: Sequence[TodoIte
         failure = None if change.failure is None else change.failure.model_dump(mode="json")
         draft.emit(EventType.RETRY, delay_s=change.retry_in_s, failure=failure)
     _tell_todos(draft, [x for x in moved if x.state is ItemState.IN_PROGRESS])
-    draft.append(change.events)
     if change.state is None or not ends:
         return
     if draft.row["committed"] and change.state in {TaskState.COMPLETE, TaskState.EXECUTOR_ERROR}:

@@ -112,7 +112,6 @@ class SqliteDatabase(Database):
         self._sender = WakeSender(directory)
         self._writer = SqliteThread(path, "BEGIN IMMEDIATE")
         self._reader = SqliteThread(path, "BEGIN")
-        self._closed = False
 
     async def open(self) -> None:
         """Connect and bring the tables up to date, making the file and its folder."""
@@ -155,9 +154,9 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         """Stop both threads. Idempotent."""
-        if self._closed:
+        if self.is_closed:
             return
-        self._closed = True
+        self.is_closed = True
         await self.wakes.close()
         await self._reader.close()
         await self._writer.close()
