@@ -161,3 +161,32 @@ def explained(what: object) -> Generator[None]:
             raise StorageRefusedError(f"{where}; give this user access to it") from error
         hint = "; free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
         raise StorageError(f"{where}{hint}") from error
+
+
+def read_exactly(source: int, count: int) -> bytes:
+    """`count` bytes.
+
+    Raises:
+        StorageError: the file ended before.
+    """
+    pieces = bytearray()
+    while len(pieces) < count:
+        piece = os.read(source, count - len(pieces))
+        if not piece:
+            raise StorageError(f"the file shrank by {count - len(pieces)} bytes while it was read")
+        if len(piece) == count:
+            return piece
+        pieces += piece
+    return bytes(pieces)
+
+
+def hash_blocks(source: int, size: int, transfer: Transfer) -> str:
+    """SHA-256 of the first `size` bytes, after which the file is at its start again."""
+    digest, left = hashlib.sha256(), size
+    while left:
+        transfer.check()
+        block = read_exactly(source, min(left, BLOCK))
+        digest.update(block)
+        left -= len(block)
+    os.lseek(source, 0, os.SEEK_SET)
+    return digest.hexdigest()
