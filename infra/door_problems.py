@@ -68,9 +68,13 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _defect)
 
 
-def _http(_request: Request, error: Exception) -> ProblemResponse:
+def _http(request: Request, error: Exception) -> ProblemResponse:
     http = cast("HTTPException", error)
-    detail = "" if http.detail == HTTPStatus(http.status_code).phrase else str(http.detail)
+    detail = str(http.detail)
+    if detail == HTTPStatus(http.status_code).phrase:
+        detail = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not possible here"}.get(
+            http.status_code, ""
+        )
     return problem(http.status_code, detail, headers=http.headers)
 
 
