@@ -64,7 +64,7 @@ class Change:
     Attributes:
         state: the task's new state, checked against the transition table.
         todos: TODO item key -> new state; `durable` names those whose effect now outlives the node.
-        events: appended in order, after the events that the change itself implies (state, todo, output).
+        events: appended in order, before the events that the change itself implies (todo, state, output): they led to it.
         manifest: the outputs of this attempt; from now on only promotion is left and a cancel comes too late.
         retry_in_s: with state `retry_wait`: when it may be claimed again.
         counts: the failure counts against `max_attempts`.

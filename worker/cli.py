@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from infra.broker import open_broker
-from infra.errors import BrokerError
 from infra.identity import new_id
 from infra.log import get_logger, setup_logging
 from infra.object_store import ObjectStores
@@ -52,21 +50,14 @@ async def run_node(settings: Settings) -> None:
         log.warning("images_not_honoured", runtime=runtime.name, consequence="commands run on this machine's /usr")
     store = await open_state_store(settings.database_url)
     objects = ObjectStores(settings)
-    try:
-        broker = await open_broker(settings)
-    except BrokerError as error:
-        log.error("broker_unreachable", error=str(error), consequence="only rows of the state store are claimed")
-        broker = None
     ports = Ports(settings, settings.node_id or f"{host_name()}-{new_id()[-6:]}", store, objects, runtime)
-    node = Node(ports, broker)
+    node = Node(ports)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, node.drain)
     try:
         await node.run()
     finally:
-        if broker:
-            await broker.close()
         await objects.close()
         await store.close()
         await runtime.close()

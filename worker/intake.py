@@ -24,26 +24,29 @@ log = get_logger(__name__)
 class Intake:
     """Claims for one node, from wherever work comes."""
 
-    def __init__(self, ports: Ports, consumer: Consumer | None) -> None:
-        self._ports, self._consumer = ports, consumer
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
 
     async def due(self, limit: int) -> list[Claim]:
         """Rows that are due, with expired leases of other nodes among them."""
         settings = self._ports.settings
         return await self._ports.store.claim(self._ports.node_id, limit, settings.lease, settings.nodes_lost_limit)
 
-    async def delivered(self, timeout_s: float) -> Claim | None:
+    async def delivered(self, consumer: Consumer, timeout_s: float) -> Claim | None:
         """One delivery turned into a claim; None when none came, or when it needs no run here."""
-        if self._consumer is None:
-            await asyncio.sleep(timeout_s)
-            return None
         try:
-            delivery = await self._consumer.take(timeout_s)
+            delivery = await consumer.take(timeout_s)
         except BrokerError as error:
             log.warning("broker_unreachable", error=str(error), consequence="rows are claimed from the store")
             await asyncio.sleep(timeout_s)
             return None
-        return await asyncio.shield(self._accept(delivery)) if delivery else None
+        if delivery is None:
+            return None
+        accepting = asyncio.ensure_future(self._accept(delivery))
+        try:
+            return await asyncio.shield(accepting)
+        except asyncio.CancelledError:
+            return await accepting  # a lease that was just granted is never dropped
 
     async def _accept(self, delivery: Delivery) -> Claim | None:
         try:

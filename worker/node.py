@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
-from infra.broker import Broker
+from infra.broker import Consumer, open_broker
 from infra.clock import SystemClock
 from infra.errors import SisyphusError
 from infra.log import get_logger
@@ -33,8 +33,9 @@ POLL_S = 2.0
 class Node:
     """A node with a number of slots."""
 
-    def __init__(self, ports: Ports, broker: Broker | None) -> None:
-        self._ports, self._broker = ports, broker
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._consumer: Consumer | None = None
         self._attempts: dict[str, Attempt] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._free = asyncio.Semaphore(ports.settings.slots)
@@ -79,14 +80,18 @@ class Node:
 
         keeper = LeaseKeeper(self._ports.store, settings.lease, SystemClock(), self.record, beat)
         sweep = Sweep(self._ports, self._attempts)
+        intake = asyncio.create_task(self._supervised("intake", self._intake))
         loops = [
             asyncio.create_task(self._supervised("lease_keeper", lambda: keeper.run(self._attempts))),
             asyncio.create_task(self._supervised("sweep", sweep.run)),
-            asyncio.create_task(self._supervised("intake", self._intake)),
+            intake,
         ]
+        if settings.broker:
+            loops.append(asyncio.create_task(self._supervised("broker", self._consume)))
         log.info("node_ready", node=self._ports.node_id, slots=settings.slots, runtime=self._ports.runtime.name)
         try:
             await self._draining.wait()
+            await asyncio.wait({intake}, timeout=10)  # what it was just taking is run, not dropped
             await self._finish()
         finally:
             for loop in reversed(loops):
@@ -107,10 +112,12 @@ class Node:
             await asyncio.wait(self._running.values(), timeout=30)
 
     async def _supervised(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        """Run a loop for ever: what ends it is logged, and it starts again."""
+        """Run a loop for ever: what ends it is logged, and it starts again. Intake ends when the node drains."""
         while True:
             try:
                 await loop()
+                if self._draining.is_set() and name == "intake":
+                    return
             except SisyphusError as error:
                 log.warning("loop_failed", loop=name, error=str(error), consequence="starts again")
             except Exception:
@@ -119,13 +126,24 @@ class Node:
 
     # ------------------------------------------------------------------ intake
 
-    async def _intake(self) -> None:
+    async def _consume(self) -> None:
+        """Hold the broker open. Until it answers, and whenever it does not, work comes from the store alone."""
+        broker = await open_broker(self._ports.settings)
+        if broker is None:
+            return
         async with AsyncExitStack() as stack:
-            listener = await stack.enter_async_context(self._ports.store.listen(Topic.WORK))
-            consumer = await self._broker.consume() if self._broker else None
-            if consumer is not None:
-                stack.push_async_callback(consumer.close)
-            intake = Intake(self._ports, consumer)
+            stack.push_async_callback(broker.close)
+            self._consumer = await broker.consume()
+            stack.push_async_callback(self._consumer.close)
+            try:
+                await self._draining.wait()
+            finally:
+                self._consumer = None
+            await asyncio.Event().wait()  # the deliveries that are being accepted still need the connection
+
+    async def _intake(self) -> None:
+        async with self._ports.store.listen(Topic.WORK) as listener:
+            intake = Intake(self._ports)
             while not self._draining.is_set():
                 await self._free.acquire()
                 self._free.release()
@@ -135,16 +153,17 @@ class Node:
                 for claim in claims:
                     await self._begin(claim)
                 if not claims:
-                    await self._next(intake, listener, from_broker=consumer is not None)
+                    await self._next(intake, listener)
 
-    async def _next(self, intake: Intake, listener: Listener, *, from_broker: bool) -> None:
+    async def _next(self, intake: Intake, listener: Listener) -> None:
         """Wait for the first of: a delivery, a wake-up from the store, the drain, the poll."""
         poll_s = POLL_S * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
         waits: set[asyncio.Task[object]] = {
             asyncio.create_task(listener.wait(poll_s)),
             asyncio.create_task(self._draining.wait()),
         }
-        delivered = asyncio.create_task(intake.delivered(poll_s)) if from_broker else None
+        consumer = self._consumer
+        delivered = asyncio.create_task(intake.delivered(consumer, poll_s)) if consumer else None
         if delivered:
             waits.add(delivered)
         try:
