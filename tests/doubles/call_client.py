@@ -76,7 +76,7 @@ class CallClient:
         """The first of our own messages with these fields."""
 
         def wanted(message: dict[str, Any]) -> bool:
-            data = message.get("data")
+            data = message.get("data", {})
             return message["type"] == "server-message" and all(data.get(k) == v for k, v in fields.items())
 
         return (await self.wait(wanted, timeout_s))["data"]
@@ -85,7 +85,7 @@ class CallClient:
         """Wait until the bot says something that holds `part`; when it did."""
 
         def wanted(message: dict[str, Any]) -> bool:
-            data = message.get("data")
+            data = message.get("data", {})
             is_say = message["type"] == "server-message" and data.get("kind") == "say"
             return is_say and part.lower() in data["text"].lower()
 
@@ -133,7 +133,12 @@ class CallClient:
             frame = Frame()
             frame.audio.audio, frame.audio.sample_rate, frame.audio.num_channels = tick, IN_HZ, 1
             await self._socket.send(frame.SerializeToString())
-            if not waiting and getattr(self, "_done", None) is not None and self._begun.done() and not self._done.done():
+            if (
+                not waiting
+                and getattr(self, "_done", None) is not None
+                and self._begun.done()
+                and not self._done.done()
+            ):
                 self._done.set_result(None)
             next_s += TICK_S
             await asyncio.sleep(max(0.0, next_s - time.monotonic()))

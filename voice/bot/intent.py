@@ -196,9 +196,12 @@ class Intent(Stage):
             await self._listeners.on_handled()
 
     async def _handle(self, turn: Turn) -> None:
+        situation = self._situation(turn)
+        if turn.typed is not None and situation.was_speaking:
+            # Who types does not want to hear the end of the last answer first.
+            await self._mouth.hush()
         match = await turn.ear.match(answer_expected=self._dialog.awaits_answer(self._now_s()))
         self._latency.understood()
-        situation = self._situation(turn)
         act = self._dialog.decide(match, situation)
         log.info("turn", kind=match.kind.value, intent=match.intent, reason=match.reason.value, act=type(act).__name__)
         if turn.typed is not None or (match.kind is MatchKind.ACCEPT and not isinstance(act, Ignore)):

@@ -72,11 +72,13 @@ async def build_worker(
 
 def _observed() -> RTVIObserverParams:
     """What clients are told by Pipecat itself: no words of the recogniser, which may be inventions."""
-    return RTVIObserverParams(
+    params = RTVIObserverParams(
         user_llm_enabled=False,
-        user_transcription_enabled=False,
         user_input_enabled=False,
         bot_llm_enabled=False,
         bot_output_enabled=False,
         metrics_enabled=False,
     )
+    # Deprecated as an argument, because the message itself will go; until then it has to be switched off.
+    params.user_transcription_enabled = False
+    return params

@@ -82,39 +82,40 @@ class PatientTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._patience_of = patience_of
         self._patience = PLAIN
         self._silent_since_s = 0.0
-        self._hold: asyncio.Task[None] | None = None
-        self._hold_s = 0.0
+        self._end: asyncio.Task[None] | None = None
+        self._end_at_s = 0.0
+        self._closer_look: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Follow voice, words and their absence."""
         if isinstance(frame, VADUserStartedSpeakingFrame):
-            await self._drop_hold()
+            await self._drop_waits()
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self._silent_since_s = frame.timestamp - frame.stop_secs
         elif isinstance(frame, TranscriptionFrame):
-            self._patience = self._patience_of(hearing_of(frame))
+            await self._weigh_words(hearing_of(frame))
         result = await super().process_frame(frame)
         if isinstance(frame, NothingHeardFrame | UserBackchannelFrame):
             await self._settle_without_words()
         elif isinstance(frame, TranscriptionFrame | VADUserStoppedSpeakingFrame):
-            await self._hold_unfinished()
+            await self._hold()
         return result
 
     async def handle_user_turn_started(self) -> None:
         """Forget the last turn's words."""
         await super().handle_user_turn_started()
-        await self._drop_hold()
+        await self._drop_waits()
         self._patience = PLAIN
 
     async def handle_user_turn_stopped(self) -> None:
         """Nothing is waited for any more."""
         await super().handle_user_turn_stopped()
-        await self._drop_hold()
+        await self._drop_waits()
 
     async def cleanup(self) -> None:
         """Let no wait outlive the session."""
         await super().cleanup()
-        await self._drop_hold()
+        await self._drop_waits()
 
     async def trigger_user_turn_stopped(self, *, enable_user_speaking_frames: bool | None = None) -> None:
         """End the turn, or wait until the patience for its words is over."""
@@ -123,10 +124,24 @@ class PatientTurnStop(TurnAnalyzerUserTurnStopStrategy):
         else:
             await self._hold_until(self._patience.if_finished)
 
-    async def _hold_unfinished(self) -> None:
-        # By sound it goes on, by its words it may be over: do not wait as long as the sound alone would.
-        if self._text and self._transcript_finalized and not self._turn_complete and not self._vad_user_speaking:
-            await self._hold_until(self._patience.if_unfinished)
+    async def _weigh_words(self, hearing: Hearing) -> None:
+        await self._drop(self._closer_look)
+        self._patience = self._patience_of(hearing)
+        if self._patience.if_finished > 0:
+            # The wait is long enough for the better model, which may see that nothing is missing.
+            self._closer_look = self._spawn(self._look_closer(hearing), "closer_look")
+
+    async def _look_closer(self, hearing: Hearing) -> None:
+        second = await hearing.second_look()
+        if second is not None and second.hypotheses:
+            self._patience = min(self._patience, self._patience_of(second))
+            await self._hold()
+
+    async def _hold(self) -> None:
+        """Wait as long as sound and words together ask for, once there are words and no voice."""
+        if self._text and self._transcript_finalized and not self._vad_user_speaking:
+            # By sound it goes on, by its words it may be over: then do not wait as long as the sound alone would.
+            await self._hold_until(self._patience.if_finished if self._turn_complete else self._patience.if_unfinished)
 
     async def _settle_without_words(self) -> None:
         if self._vad_user_speaking:
@@ -136,29 +151,36 @@ class PatientTurnStop(TurnAnalyzerUserTurnStopStrategy):
             return
         # A cough after the words: they are still all that was said.
         self._transcript_finalized = True
-        await self._maybe_trigger_user_turn_stopped()
-        await self._hold_unfinished()
+        await self._hold()
 
     def _silence_s(self) -> float:
         return time.time() - self._silent_since_s
 
     async def _hold_until(self, silence_s: float) -> None:
-        if self._hold is not None and self._hold_s <= silence_s:
+        if self._end is not None and self._end_at_s <= silence_s:
             return
-        await self._drop_hold()
-        self._hold_s = silence_s
-        wait_s = max(0.0, silence_s - self._silence_s())
-        self._hold = cast("_TaskMaker", self.task_manager).create_task(self._end_after(wait_s), f"{self}::hold")
+        await self._drop(self._end)
+        self._end_at_s = silence_s
+        self._end = self._spawn(self._end_after(silence_s - self._silence_s()), "end")
 
     async def _end_after(self, wait_s: float) -> None:
-        await asyncio.sleep(wait_s)
-        self._hold = None
+        await asyncio.sleep(max(0.0, wait_s))
+        # From here on the turn ends; whatever it drops must not be this very task.
+        self._end = None
         await super().trigger_user_turn_stopped()
 
-    async def _drop_hold(self) -> None:
-        hold, self._hold = self._hold, None
-        if hold is not None:
-            await cast("_TaskMaker", self.task_manager).cancel_task(hold)
+    async def _drop_waits(self) -> None:
+        end, self._end = self._end, None
+        look, self._closer_look = self._closer_look, None
+        await self._drop(end)
+        await self._drop(look)
+
+    def _spawn(self, wait: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return cast("_TaskMaker", self.task_manager).create_task(wait, f"{self}::{name}")
+
+    async def _drop(self, wait: asyncio.Task[None] | None) -> None:
+        if wait is not None and not wait.done() and wait is not asyncio.current_task():
+            await cast("_TaskMaker", self.task_manager).cancel_task(wait)
 
 
 def plain_patience(hearing: Hearing) -> Patience:

@@ -1,0 +1,92 @@
+"""``sisyphus voice serve`` and ``sisyphus voice say``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.log import setup_logging
+from infra.settings import Settings, load_settings
+from voice.vendor_logs import tame_vendors
+
+voice = typer.Typer(
+    name="voice",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+    help="Serve spoken calls, or speak a WAV file to the system.",
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Directory of the system; default SISYPHUS_DATA, else ./.data."),
+]
+
+
+@voice.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; off loopback SISYPHUS_TOKEN is needed.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="A socket that is already bound.")] = None,
+    data: Data = None,
+) -> None:
+    """Serve the page and calls over WebRTC and WebSocket. SIGTERM and Ctrl-C end it; running tasks go on."""
+    from infra.door import serve as serve_door
+
+    settings = load_settings(data=data, host=host, port=port)
+    setup_logging(settings.log_level, settings.log_format)
+    listening = socket.socket(fileno=fd) if fd is not None else None
+    asyncio.run(serve_door(settings, ["voice"], listening))
+
+
+@voice.command()
+def say(
+    request: Annotated[Path, typer.Argument(metavar="REQUEST.wav", help="What is said: 16-bit PCM, any rate.")],
+    out: Annotated[Path, typer.Option("--out", metavar="REPLY.wav", help="Takes what the system says.")],
+    transcript: Annotated[
+        Path | None, typer.Option(metavar="T.jsonl", help="Takes one JSON line per event: t, type, text, task, …")
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="Go on with this session; default: a new one.")] = None,
+    deadline: Annotated[float, typer.Option(min=1, help="Seconds after which it is given up.")] = 600.0,
+    data: Data = None,
+) -> None:
+    """Speak a WAV file to the running system, in real time, until its tasks have ended and been spoken.
+
+    The exit code is that of the tasks: 0 complete, 1 a command failed, 3 a system error, 4 canceled.
+    """
+    settings = load_settings(data=data)
+    setup_logging("debug" if settings.log_level.lower() == "debug" else "error", "text")
+    tame_vendors(settings.log_level)
+    code = asyncio.run(_say(settings, request, out, transcript, session, deadline))
+    if code:
+        raise typer.Exit(code)
+
+
+async def _say(
+    settings: Settings, request: Path, out: Path, transcript: Path | None, session: str | None, deadline: float
+) -> int:
+    from infra.cluster import open_cluster
+    from infra.commands.ending import OF_STATE
+    from voice.say import say as say_file
+
+    async with open_cluster(settings) as cluster:
+        spoken = await say_file(
+            cluster, request, out, session=session, transcript=transcript, deadline_s=deadline, on_event=_print_event
+        )
+    return max((int(OF_STATE[record.state]) for record in spoken.records if record.is_terminal), default=0)
+
+
+def _print_event(event: dict[str, Any]) -> None:
+    who = {"heard": "you", "say": "bot"}.get(str(event["type"]))
+    if who is not None:
+        sys.stdout.write(f"{event['t']:7.2f} s  {who}: {event['text']}\n")
+        sys.stdout.flush()
