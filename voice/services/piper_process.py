@@ -8,13 +8,14 @@ the frames of `piper_wire`. It ends when its standard input ends, so it cannot o
 from __future__ import annotations
 
 import argparse
+import collections
 import importlib
 import json
 import os
 import queue
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -22,12 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice.services import piper_wire
+from voice.services.memory import return_memory
 from voice.services.piper_wire import FrameType, WireFrame
 
 #: PCM values below this are silence; what the voice breathes before a first word is left out.
 _SILENCE = 200
 #: Samples kept before the first audible one, so that no consonant is clipped.
 _LEAD_SAMPLES = 110
+#: Seconds without a request after which working memory is given back.
+_REST_AFTER_S = 5.0
 
 
 class _Chunk(Protocol):
@@ -39,8 +43,51 @@ class _Voice(Protocol):
     def synthesize(self, text: str) -> Iterable[_Chunk]: ...
 
 
-def load_voice(model: Path, threads: int) -> tuple[_Voice, int]:
-    """Return the voice and its sample rate in Hz; takes one to three seconds."""
+class _Runs(Protocol):
+    def run(self, outputs: object, inputs: object, options: object) -> object: ...
+
+
+class _Session:
+    """The ONNX session that Piper runs, with a way to make it give its working memory back."""
+
+    def __init__(self, session: _Runs, shrinking: object) -> None:
+        self._session = session
+        self._shrinking = shrinking
+        self._is_shrinking = False
+
+    def run(self, outputs: object, inputs: object) -> object:
+        return self._session.run(outputs, inputs, self._shrinking if self._is_shrinking else None)
+
+    def shrink_by(self, run: Callable[[], object]) -> None:
+        # The runtime frees its arena only at the end of a run that asks for it.
+        self._is_shrinking = True
+        run()
+        self._is_shrinking = False
+
+
+class LoadedVoice:
+    """Piper with one voice; blocking.
+
+    Args:
+        model: the .onnx file, its .json beside it.
+        threads: CPU threads of one synthesis.
+    """
+
+    def __init__(self, model: Path, threads: int) -> None:
+        self._voice, self._session, self.rate_hz = _load(model, threads)
+        self.rest()
+
+    def synthesize(self, text: str) -> Iterable[_Chunk]:
+        """Yield the sound of a text, one chunk per sentence."""
+        return self._voice.synthesize(text)
+
+    def rest(self) -> None:
+        """Give back the memory that the longest sentence needed (up to 150 MB); takes about 50 ms."""
+        self._session.shrink_by(lambda: collections.deque(self._voice.synthesize("Ready."), maxlen=0))
+        return_memory()
+
+
+def _load(model: Path, threads: int) -> tuple[_Voice, _Session, int]:
     # Set before the runtime is imported: it would leave a device id in the user's cache folder.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     piper: Any = importlib.import_module("piper")
@@ -51,9 +98,13 @@ def load_voice(model: Path, threads: int) -> tuple[_Voice, int]:
     options.inter_op_num_threads = 1
     # Sentences differ in length, so a plan for one length would never be used again.
     options.enable_mem_pattern = False
-    session = runtime.InferenceSession(str(model), sess_options=options, providers=["CPUExecutionProvider"])
+    loaded = runtime.InferenceSession(str(model), sess_options=options, providers=["CPUExecutionProvider"])
+    shrinking = runtime.RunOptions()
+    shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    session = _Session(loaded, shrinking)
     settings = config.from_dict(json.loads(Path(f"{model}.json").read_text()))
-    return cast("_Voice", piper.PiperVoice(session=session, config=settings)), int(settings.sample_rate)
+    voice = cast("_Voice", piper.PiperVoice(session=session, config=settings))
+    return voice, session, int(settings.sample_rate)
 
 
 class Speaker:
@@ -64,7 +115,7 @@ class Speaker:
         out: where the frames go.
     """
 
-    def __init__(self, voice: _Voice, out: BinaryIO) -> None:
+    def __init__(self, voice: LoadedVoice, out: BinaryIO) -> None:
         self._voice = voice
         self._out = out
         self._requests: queue.Queue[WireFrame | None] = queue.Queue()
@@ -85,7 +136,7 @@ class Speaker:
 
     def run(self) -> None:
         """Speak until `finish`; a request that fails is answered with its error and the next one goes on."""
-        while (frame := self._requests.get()) is not None:
+        while (frame := self._next()) is not None:
             try:
                 self._speak(frame)
                 answer = WireFrame(FrameType.END, frame.request)
@@ -94,6 +145,13 @@ class Speaker:
             self._open.discard(frame.request)
             self._canceled.discard(frame.request)
             self._send(answer)
+
+    def _next(self) -> WireFrame | None:
+        try:
+            return self._requests.get(timeout=_REST_AFTER_S)
+        except queue.Empty:
+            self._voice.rest()
+            return self._requests.get()
 
     def _speak(self, frame: WireFrame) -> None:
         if frame.request in self._canceled:
@@ -139,12 +197,10 @@ def main() -> None:
     # Libraries may print; the pipe belongs to the frames alone.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    voice, rate_hz = load_voice(given.voice, given.threads)
-    for _ in voice.synthesize("Ready."):
-        pass
+    voice = LoadedVoice(given.voice, given.threads)
     speaker = Speaker(voice, out)
     threading.Thread(target=_read_frames, args=(sys.stdin.buffer, speaker), daemon=True).start()
-    out.write(piper_wire.encode(WireFrame(FrameType.READY, 0, rate_hz.to_bytes(4, "big"))))
+    out.write(piper_wire.encode(WireFrame(FrameType.READY, 0, voice.rate_hz.to_bytes(4, "big"))))
     out.flush()
     speaker.run()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-#: Characters; a longer piece is cut at a comma or a space, since a piece sounds only when it is complete.
-MAX_PIECE = 240
+#: Characters; a longer piece is cut at a comma or a space, since a piece sounds only when it is complete,
+#: and the voice needs memory by the length of its longest piece (6 s of speech: 150 MB).
+MAX_PIECE = 120
 _END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
 _LEAD = re.compile(r"^(\w+(?: \w+){0,2}),\s+(?=\S)")
 

@@ -6,6 +6,7 @@ import asyncio
 
 from infra.errors import ConfigurationError
 from voice.services.mel import SAMPLE_RATE_HZ
+from voice.services.memory import return_memory
 from voice.services.registry import SpeechSettings
 from voice.services.weight_pins import BASE, TINY
 from voice.services.weights import Weights
@@ -19,6 +20,10 @@ _TINY_SILENCE, _BASE_SILENCE = 0.6, 0.55
 _TINY_THREADS, _BASE_THREADS = 1, 2
 
 
+#: Seconds between two looks at whether everybody is silent, so that memory can be given back.
+_IDLE_CHECK_S = 10.0
+
+
 class WhisperEngine:
     """The two models, loaded and warm."""
 
@@ -26,6 +31,7 @@ class WhisperEngine:
         self._first = first
         self._second = second
         self._problem = ""
+        self._tidier = asyncio.create_task(self._tidy())
 
     def make(self) -> WhisperSTT:
         """Return the recogniser of a new session."""
@@ -38,8 +44,21 @@ class WhisperEngine:
     async def close(self) -> None:
         """End the models' threads. Safe to call twice."""
         self._problem = "closed"
+        self._tidier.cancel()
+        await asyncio.gather(self._tidier, return_exceptions=True)
         self._first.close()
         self._second.close()
+
+    async def _tidy(self) -> None:
+        """Give back after a call what its looks needed (about 70 MB), once nobody has spoken for a while."""
+        tidied = before = 0
+        while True:
+            await asyncio.sleep(_IDLE_CHECK_S)
+            now = self._first.looks + self._second.looks
+            if now == before and now != tidied:
+                tidied = now
+                await asyncio.to_thread(return_memory)
+            before = now
 
 
 async def open_whisper(settings: SpeechSettings) -> WhisperEngine:

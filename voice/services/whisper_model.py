@@ -122,6 +122,8 @@ class Listener:
         self._model = model
         self._deadline_s = deadline_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        #: How often it was asked to look.
+        self.looks = 0
 
     async def look(self, pcm: bytes) -> Look:
         """Decode without blocking the event loop; one that is cancelled while it waits never runs.
@@ -129,6 +131,7 @@ class Listener:
         Raises:
             SpeechBusy: not done before the deadline.
         """
+        self.looks += 1
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, self._model.look, pcm)
