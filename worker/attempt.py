@@ -57,6 +57,7 @@ class Attempt:
         self._root = ports.settings.work_root / claim.lease.task_id / str(claim.lease.epoch)
         self._stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self._item: str | None = None
+        self._removals: list[asyncio.Task[None]] = []
         self._checkpoints = Checkpoints(ports.objects, ports.settings.default_bucket, claim.lease)
         secrets = ports.settings.secrets
         self._secrets = {env: secrets[n].get_secret_value() for env, n in self._task.secrets.items() if n in secrets}
@@ -85,6 +86,7 @@ class Attempt:
         finally:
             recipe.cancel()
             self._spool.close()
+            await asyncio.gather(*self._removals)
             await asyncio.to_thread(shutil.rmtree, self._root, True)
 
     # ------------------------------------------------------------------ the recipe
@@ -150,6 +152,7 @@ class Attempt:
         execution = Execution(
             self._ports, task, epoch, paths, image, self._spool, self._journal.note, env, capture=capture
         )
+        self._removals = execution.removals
         staged = {f"stage_in:{len(task.inputs) - 1}": ItemState.COMPLETED} if task.inputs else {}
         state: TaskState | None = TaskState.RUNNING
         for index in range(len(task.commands)):

@@ -55,6 +55,7 @@ class Execution:
     env: dict[str, str] = field(default_factory=dict[str, str])
     deadline: float | None = None  # on the loop's clock; set when the first container starts
     capture: bool = False
+    removals: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])  # of ended containers
 
     async def run(self, index: int) -> None:
         """Run one command to its end.
@@ -70,6 +71,7 @@ class Execution:
             self.deadline = loop.time() + self.task.timeout_s
         started = {"container_id": container.id, "image": self.image.name, "image_digest": self.image.digest}
         self.note(NewEvent(type=EventType.CONTAINER, data={"item": item, **started}))
+        status = None
         try:
             async with asyncio.timeout_at(self.deadline):
                 status = await self._watched(container, command, item)
@@ -78,7 +80,10 @@ class Execution:
             message = f"timed out after {self.task.timeout_s:g} s"
             raise attempt_error(Cause.TIMEOUT, message, item, log_tail=self.spool.tail) from None
         finally:
-            await asyncio.shield(_discard(container))
+            removal = asyncio.create_task(_discard(container))
+            self.removals.append(removal)
+            if status is None:  # it may still run: nothing goes on before it is gone
+                await asyncio.shield(removal)
         ended: dict[str, JsonValue] = {"exit_code": status.code, "out_of_memory": status.out_of_memory}
         self.note(NewEvent(type=EventType.EXIT, data={"item": item, **ended}))
         self._judge(status, item)
