@@ -183,10 +183,14 @@ def check_program(spec: ContainerSpec) -> None:
     reason = "does not exist"
     for place in places:
         local = _local(place, spec.mounts)
-        # A link inside a mount may mean a path inside the sandbox: only the sandbox can tell.
-        if local is None or not (local.is_file() or local.is_symlink()):
+        if local is None:
             continue
-        if local.is_symlink() or os.access(local, os.X_OK):
+        # A link inside a mount may mean a path inside the sandbox: only the sandbox can tell.
+        if local.is_symlink() and str(local) != place:
+            return
+        if not local.is_file():
+            continue
+        if os.access(local, os.X_OK):
             return
         reason = f"is not executable ({place})"
     raise CommandNotFoundError(
