@@ -33,7 +33,7 @@ class Slot:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
     """One pattern: ``fixed[0] slot[0] fixed[1] slot[1] …``; the first and the last fixed part may be empty.
 
@@ -45,12 +45,12 @@ class Frame:
     slots: tuple[Slot, ...]
     is_ending: bool = False
 
-    @property
+    @cached_property
     def letters(self) -> int:
         """Letters and spaces of the fixed parts: their weight in the score."""
         return sum(len(part) for part in self.fixed)
 
-    @property
+    @cached_property
     def has_text(self) -> bool:
         """Whether it has a slot that takes any words."""
         return any(slot.kind == ParameterType.TEXT for slot in self.slots)

@@ -18,20 +18,25 @@ from schemas.wording import plain
 
 #: Most words of an utterance that are laid out; more than that is no command.
 MAX_WORDS = 28
-#: Score from which a fixed part counts as said, for short parts that are a frame's only words, and in general.
-LEAST_FIXED, LEAST_FIXED_SHORT, SHORT_LETTERS = 60.0, 80.0, 7
+#: Score from which a fixed part counts as said: in general, where it is the frame's only word, and if that is short.
+LEAST_FIXED, LEAST_FIXED_WORD, LEAST_FIXED_SHORT, SHORT_LETTERS = 60.0, 72.0, 80.0, 7
 #: Score from which words count as a lead-in, and what each missing point of it costs.
 LEAST_LEAD_IN, LEAD_IN_COST = 62.0, 0.15
 #: Score from which "don't …", "did you …" or "he said …" makes it no command.
 REFUSAL = 88.0
+#: Words behind which nothing is asked for.
+NEGATIONS = frozenset({"not", "never", "nobody", "no"})
+#: Most that a lead-in may cost before a form without slots, which has nothing else to be sure by.
+SLOTLESS_PENALTY = 2.0
 #: Most words of a lead-in, of a name and of a free text; most words that a recogniser splits or joins.
 MAX_LEAD_IN, MAX_NAME, MAX_TEXT, STRETCH = 6, 9, 10, 2
 #: Layouts of one utterance that go on to the names.
-MAX_LAYOUTS = 32
+MAX_LAYOUTS = 24
 
 Span = tuple[int, int]
 #: ``hits[fixed part][start]`` are the ends at which it may lie, with scores.
 Hits = Mapping[int, Mapping[int, Sequence[tuple[int, float]]]]
+_NOWHERE: Mapping[int, Sequence[tuple[int, float]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +64,24 @@ class _Starts:
         first = frame.fixed[0]
         return not self.refused or (bool(first) and (first.startswith(self.refused) or self.refused.startswith(first)))
 
+    def usable_for(self, frame: Frame) -> list[int]:
+        """The starts from which `frame` may be laid."""
+        if frame.is_ending:
+            return [0]
+        most = 100.0 if frame.slots else SLOTLESS_PENALTY
+        return [start for start, cost in self.costs.items() if cost <= most]
+
 
 class Layouts:
     """Finds layouts; holds what can be prepared once per grammar."""
 
     def __init__(self, grammar: Grammar) -> None:
-        self._frames = grammar.frames
         self._fixed = grammar.fixed
-        self._number = {part: number for number, part in enumerate(grammar.fixed.texts)}
+        numbers = {part: number for number, part in enumerate(grammar.fixed.texts)}
+        self._plans: dict[int, list[_Plan]] = {}
+        for frame in grammar.frames:
+            plan = _Plan.of(frame, numbers)
+            self._plans.setdefault(next(part for part in plan.parts if part >= 0), []).append(plan)
         self._lengths = np.array([len(part.split()) for part in grammar.fixed.texts])
         self._longest = int(self._lengths.max(initial=1)) + STRETCH
         self._lead_ins = Phrases.of([plain(form) for form in LEAD_INS])
@@ -115,55 +130,87 @@ class Layouts:
         friendly = likeness(heads, self._lead_ins).max(axis=1).tolist()
         other = likeness(heads, self._no_command).max(axis=1).tolist()
         for place, (score, against) in enumerate(zip(friendly, other, strict=True), start=1):
-            if score >= LEAST_LEAD_IN and score > against:
+            if score >= LEAST_LEAD_IN and score > against and NEGATIONS.isdisjoint(words[:place]):
                 costs[place] = (100 - score) * LEAD_IN_COST
         refused = [h for h, f, a in zip(heads.texts, friendly, other, strict=True) if a >= REFUSAL and a > f]
         return _Starts(costs, refused[0] if refused else "")
 
     def _layouts(self, words: tuple[str, ...], hits: Hits, starts: _Starts) -> list[Layout]:
         found = [
-            Layout(frame, spans, score, penalty)
-            for frame in self._frames
-            if all(not part or self._number[part] in hits for part in frame.fixed)
-            if starts.allow(frame)
-            for start, penalty in starts.costs.items()
-            if start == 0 or not frame.is_ending
-            for spans, score in self._place(frame, hits, start, len(words))
+            Layout(plan.frame, spans, score, starts.costs[start])
+            for plan in self._possible(hits, starts)
+            for start in starts.usable_for(plan.frame)
+            for spans, score in plan.places(hits, start, len(words))
         ]
         found.sort(key=lambda layout: (layout.penalty - layout.score, -layout.frame.letters))
         return found[:MAX_LAYOUTS]
 
-    def _place(self, frame: Frame, hits: Hits, start: int, count: int) -> Iterator[tuple[tuple[Span, ...], float]]:
-        """All ways to lay `frame` on the words from `start` to the end, with the score of the fixed parts."""
-        least = LEAST_FIXED_SHORT if frame.letters < SHORT_LETTERS else LEAST_FIXED
-        last = len(frame.fixed) - 1
-        nowhere: Mapping[int, Sequence[tuple[int, float]]] = {}
+    def _possible(self, hits: Hits, starts: _Starts) -> Iterator[_Plan]:
+        """The plans of which every fixed part was said, the first of them where a command may begin."""
+        for part, places in hits.items():
+            for plan in self._plans.get(part, ()):
+                if plan.parts[0] >= 0 and starts.costs.keys().isdisjoint(places):
+                    continue
+                if all(other < 0 or other in hits for other in plan.parts) and starts.allow(plan.frame):
+                    yield plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A frame ready to be laid out.
+
+    Attributes:
+        parts: the numbers of the fixed parts, -1 for an empty one; `weights` are their letters.
+        least: score from which a fixed part counts as said.
+        longest: most words of each slot.
+    """
+
+    frame: Frame
+    parts: tuple[int, ...]
+    weights: tuple[int, ...]
+    least: float
+    longest: tuple[int, ...]
+
+    @classmethod
+    def of(cls, frame: Frame, numbers: Mapping[str, int]) -> _Plan:
+        parts = tuple(numbers.get(part, -1) for part in frame.fixed)
+        weights = tuple(len(part) for part in frame.fixed)
+        longest = tuple(MAX_TEXT if slot.kind == "text" else MAX_NAME for slot in frame.slots)
+        return cls(frame, parts, weights, _least_fixed(frame), longest)
+
+    def places(self, hits: Hits, start: int, count: int) -> Iterator[tuple[tuple[Span, ...], float]]:
+        """All ways to lay the frame on the words from `start` to the end, with the score of the fixed parts."""
+        last = len(self.parts) - 1
         states: list[tuple[int, tuple[Span, ...], float]] = [(start, (), 0.0)]
-        for number, part in enumerate(frame.fixed):
-            found = hits[self._number[part]] if part else nowhere
+        for number, part in enumerate(self.parts):
+            found = hits.get(part, _NOWHERE)
             grown: list[tuple[int, tuple[Span, ...], float]] = []
             for position, spans, total in states:
-                for begin in _begins(frame, number, position, count):
+                for begin in self._begins(number, position, count):
                     over = (*spans, (position, begin)) if number else spans
-                    if not part and (number == 0 or begin == count):
+                    if part < 0:
                         grown.append((begin, over, total))
                     for end, score in found.get(begin, ()):
-                        if score >= least and (number < last or end == count):
-                            grown.append((end, over, total + score * len(part)))
+                        if score >= self.least and (number < last or end == count):
+                            grown.append((end, over, total + score * self.weights[number]))
             states = grown
         for _, spans, total in states:
-            yield spans, total / max(frame.letters, 1)
+            yield spans, total / max(self.frame.letters, 1)
+
+    def _begins(self, number: int, position: int, count: int) -> Iterable[int]:
+        """Where fixed part `number` may begin when the part before it ended at `position`."""
+        if number == 0:
+            return (position,)
+        furthest = min(count, position + self.longest[number - 1])
+        if self.parts[number] < 0:
+            return (count,) if position < count == furthest else ()
+        return range(position + 1, furthest + 1)
 
 
-def _begins(frame: Frame, number: int, position: int, count: int) -> Iterable[int]:
-    """Where fixed part `number` may begin when the part before it ended at `position`."""
-    if number == 0:
-        return (position,)
-    longest = MAX_TEXT if frame.slots[number - 1].kind == "text" else MAX_NAME
-    furthest = min(count, position + longest)
-    if not frame.fixed[number]:
-        return (count,) if position < count == furthest else ()
-    return range(position + 1, furthest + 1)
+def _least_fixed(frame: Frame) -> float:
+    if sum(len(part.split()) for part in frame.fixed) > 1:
+        return LEAST_FIXED
+    return LEAST_FIXED_SHORT if frame.letters < SHORT_LETTERS else LEAST_FIXED_WORD
 
 
 def _hits_by_part(spans: Sequence[tuple[int, int, int]], hits: Mapping[int, list[tuple[int, float]]]) -> Hits:

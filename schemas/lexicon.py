@@ -17,14 +17,14 @@ from schemas.likeness import Phrases, Scores, likeness
 from schemas.spoken_name import SpokenName
 
 #: Names looked at for one span of words, best first.
-NEAREST = 4
+NEAREST = 3
 #: Score below which a name is not even a candidate.
 FLOOR = 40.0
 #: Letters that a form needs to be a name; "a" would be everywhere.
 _LEAST_LETTERS = 2
 #: Words around a name that do not belong to it.
-_BEFORE = re.compile(r"^(?:(?:the|a|an|my|our|your|this|that|file|document|called|named|one) )+(?=.)")
-_AFTER = re.compile(r"(?<=.)(?: (?:file|document|one))$")
+_BEFORE = re.compile(r"^(?:(?:the|a|an|my|our|your|this|that|file|document|called|named) )+(?=.)")
+_AFTER = re.compile(r"(?<=.)(?: (?:file|document))$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ A clear match acts, a doubtful one is asked back, anything else is nothing. Ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,13 +14,18 @@ from pydantic import Field
 
 from schemas.document import Document
 from schemas.grammar import UNFINISHED, Frame
+from schemas.lexicon import Found
 
-#: Least total score to act, of every name in it, of a name beside free text or of a task, and of a form without slots.
-ACCEPT, ACCEPT_NAME, ACCEPT_NAME_LOOSE, ACCEPT_SLOTLESS = 80.0, 62.0, 72.0, 88.0
+#: Least total score to act, of a frame's own words, and of a form without slots.
+ACCEPT, ACCEPT_FIXED, ACCEPT_SLOTLESS = 80.0, 70.0, 88.0
+#: Least score of a long name, and what each letter that it is shorter adds: short names are near to anything.
+ACCEPT_NAME, LONG_NAME, SHORT_NAME_STEP = 62.0, 10, 3.0
+#: More that is asked of a name beside free text, and of a kind of task.
+LOOSE_NAME = 10.0
 #: Distance to the next meaning.
 MARGIN = 4.0
-#: From here on it is asked back: the total, and every name.
-ASK, ASK_NAME, ASK_SLOTLESS = 70.0, 52.0, 80.0
+#: From here on it is asked back: the total, how much a name may fall short, and a form without slots.
+ASK, ASK_NAME_SHORT, ASK_SLOTLESS = 70.0, 10.0, 84.0
 #: Below this, a better recogniser should listen again before anything is said.
 SECOND_LOOK = 84.0
 #: One or two words alone need at least this average log probability: fillers are written as words, but unsurely.
@@ -97,33 +102,44 @@ class Match(Document):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A reading with the frame that it was read by.
+    """A frame with its slots filled.
 
     Attributes:
+        meaning: what would be done. Free text is no part of it: candidates that differ in it alone do not compete.
         fixed: the score of the frame's own words alone.
-        rank: orders readings of one meaning: the score, and more of the frame's own words where that is equal.
+        rank: orders candidates of one meaning: the score, and more of the frame's own words where that is equal.
     """
 
-    reading: Reading
     frame: Frame
+    filled: Mapping[str, Found]
+    meaning: tuple[str, ...]
+    score: float
     fixed: float
     rank: float
 
     @property
-    def meaning(self) -> tuple[str, ...]:
-        """What would be done. Free text is no part of it: readings that differ in it alone do not compete."""
-        if self.reading.intent == UNFINISHED:
-            return (UNFINISHED,)
-        named = (self.reading.slots[slot.name] for slot in self.frame.slots if slot.kind != "text")
-        return (self.reading.intent, *sorted(named))
+    def reading(self) -> Reading:
+        """The candidate as it is reported."""
+        return Reading(
+            intent=self.frame.intent,
+            slots={name: found.value for name, found in self.filled.items()},
+            spoken={name: found.spoken for name, found in self.filled.items()},
+            score=round(self.score, 2),
+            weakest=round(min((found.score for found in self.filled.values()), default=100.0), 2),
+        )
+
+    @property
+    def surplus(self) -> float:
+        """How far the weakest name is above what its length asks for; negative below."""
+        return min((found.score - least_name(found.form) for found in self.filled.values()), default=100.0)
 
     @property
     def is_clear(self) -> bool:
         """Whether it may be acted on, if nothing else is near."""
         if not self.frame.slots:
-            return self.reading.score >= ACCEPT_SLOTLESS
-        least = ACCEPT_NAME_LOOSE if self.frame.has_text or self._is_about_a_task else ACCEPT_NAME
-        return self.reading.score >= ACCEPT and self.reading.weakest >= least
+            return self.score >= ACCEPT_SLOTLESS
+        least = LOOSE_NAME if self.frame.has_text or self._is_about_a_task else 0.0
+        return self.score >= ACCEPT and self.fixed >= ACCEPT_FIXED and self.surplus >= least
 
     @property
     def can_ask_which(self) -> bool:
@@ -139,14 +155,20 @@ class Candidate:
     def is_worth_asking(self) -> bool:
         """Whether "did you mean …?" is a sensible question."""
         if not self.frame.slots:
-            return self.reading.score >= ASK_SLOTLESS
-        return self.reading.score >= ASK and self.reading.weakest >= ASK_NAME
+            return self.score >= ASK_SLOTLESS
+        return self.score >= ASK and self.surplus >= -ASK_NAME_SHORT
+
+
+def least_name(form: str) -> float:
+    """The least score for a name of this form."""
+    return ACCEPT_NAME + SHORT_NAME_STEP * max(0, LONG_NAME - len(form)) if form else 0.0
 
 
 def verdict(ranked: Sequence[Candidate], text: str, *, is_faint: bool) -> Match:
     """Decide on the meanings of an utterance, best first, each meaning once."""
     kind, reason = _decided(ranked, is_faint=is_faint)
-    readings = [candidate.reading for candidate in ranked if candidate.reading.intent != UNFINISHED]
+    whole = [candidate for candidate in ranked if candidate.frame.intent != UNFINISHED]
+    readings = [candidate.reading for candidate in whole[: MAX_OTHERS + 1]]
     has_best = reason not in {Reason.NOTHING, Reason.UNFINISHED}
     best = readings[0] if has_best else None
     others = readings[1:] if has_best else readings
@@ -157,13 +179,13 @@ def _decided(ranked: Sequence[Candidate], *, is_faint: bool) -> tuple[MatchKind,
     if not ranked or is_faint:
         return MatchKind.UNKNOWN, Reason.NOTHING
     best = ranked[0]
-    if best.reading.intent == UNFINISHED:
-        return MatchKind.UNKNOWN, Reason.UNFINISHED if best.reading.score >= ASK else Reason.NOTHING
+    if best.frame.intent == UNFINISHED:
+        return MatchKind.UNKNOWN, Reason.UNFINISHED if best.score >= ASK else Reason.NOTHING
     if not best.is_worth_asking:
         return MatchKind.UNKNOWN, Reason.WHICH if best.can_ask_which else Reason.NOTHING
     if not best.is_clear:
         return MatchKind.DOUBTFUL, Reason.UNSURE
-    if len(ranked) > 1 and best.reading.score - ranked[1].reading.score < MARGIN:
-        is_same = ranked[1].reading.intent == best.reading.intent
+    if len(ranked) > 1 and best.score - ranked[1].score < MARGIN:
+        is_same = ranked[1].frame.intent == best.frame.intent
         return MatchKind.DOUBTFUL, Reason.NAMESAKES if is_same else Reason.TIE
     return MatchKind.ACCEPT, Reason.CLEAR

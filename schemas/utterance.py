@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from schemas.control import ANSWERS
-from schemas.grammar import Grammar, Slot
+from schemas.grammar import UNFINISHED, Frame, Grammar, Slot
 from schemas.layout import MAX_WORDS, Layout, Layouts
 from schemas.lexicon import Found, Lexicon
-from schemas.match import FEW_WORDS, LEAST_LOG_PROB, Candidate, Hypothesis, Match, MatchKind, Reading, Reason, verdict
+from schemas.match import (
+    FEW_WORDS,
+    LEAST_LOG_PROB,
+    Candidate,
+    Hypothesis,
+    Match,
+    MatchKind,
+    Reason,
+    verdict,
+)
 from schemas.number_words import read_number
 from schemas.spoken_name import folder_names, object_names
 from schemas.template import Template
@@ -20,6 +29,10 @@ from schemas.wording import Words, heard
 
 #: What a unit of average log probability costs against the best hypothesis.
 LOG_PROB_COST = 12.0
+#: What free text costs, since it fits anything: "find the top words in …" is no search for "the top words".
+TEXT_COST = 5.0
+#: What it costs to be only a part of a request, so that a whole one that is equally near wins.
+UNFINISHED_COST = 4.0
 #: What a letter of a frame's own words is worth between two readings of one meaning.
 LETTER_BONUS = 0.3
 #: Hypotheses that are looked at.
@@ -73,7 +86,7 @@ class Matcher:
             known = best.get(candidate.meaning)
             if known is None or candidate.rank > known.rank:
                 best[candidate.meaning] = candidate
-        ranked = sorted(best.values(), key=lambda c: (-c.reading.score, c.meaning))
+        ranked = sorted(best.values(), key=lambda c: (-c.score, c.meaning))
         return verdict(ranked, text.text, is_faint=len(text.words) <= FEW_WORDS and top < LEAST_LOG_PROB)
 
     def name(self, said: str | Sequence[Hypothesis], kind: str = "object") -> tuple[Found, ...]:
@@ -114,9 +127,11 @@ def _heard(said: str | Sequence[Hypothesis]) -> dict[tuple[str, ...], tuple[Word
     hypotheses = (Hypothesis(text=said),) if isinstance(said, str) else tuple(said)[:MAX_HYPOTHESES]
     result: dict[tuple[str, ...], tuple[Words, float]] = {}
     for hypothesis in sorted(hypotheses, key=lambda h: -h.log_prob):
-        words = heard(hypothesis.text)
-        if 0 < len(words.words) <= MAX_WORDS:
-            result.setdefault(words.words, (words, hypothesis.log_prob))
+        whole = heard(hypothesis.text)
+        # Both are laid out: "thanks" behind a command says nothing, but "say that again" needs its last word.
+        for words in (whole.without_courtesy(), whole):
+            if 0 < len(words.words) <= MAX_WORDS:
+                result.setdefault(words.words, (words, hypothesis.log_prob))
     return result
 
 
@@ -134,15 +149,21 @@ def _readings(layout: Layout, words: Words, near: Near, handicap: float) -> Iter
         ]
     for filled, weight in partial:
         total = layout.score * frame.letters + sum(v.score * len(v.form) for v in filled.values())
-        score = total / (frame.letters + weight) - layout.penalty - handicap
-        reading = Reading(
-            intent=frame.intent,
-            slots={name: found.value for name, found in filled.items()},
-            spoken={name: found.spoken for name, found in filled.items()},
-            score=round(score, 2),
-            weakest=round(min((v.score for v in filled.values()), default=100.0), 2),
-        )
-        yield Candidate(reading, frame, layout.score, score + LETTER_BONUS * frame.letters * frame.has_text)
+        score = total / (frame.letters + weight) - layout.penalty - handicap - _cost(frame)
+        rank = score + LETTER_BONUS * frame.letters * frame.has_text
+        yield Candidate(frame, filled, _meaning(frame, filled), score, layout.score, rank)
+
+
+def _meaning(frame: Frame, filled: Mapping[str, Found]) -> tuple[str, ...]:
+    if frame.intent == UNFINISHED:
+        return (UNFINISHED,)
+    return (frame.intent, *sorted(filled[slot.name].value for slot in frame.slots if slot.kind != "text"))
+
+
+def _cost(frame: Frame) -> float:
+    if frame.intent == UNFINISHED:
+        return UNFINISHED_COST
+    return TEXT_COST if frame.has_text else 0.0
 
 
 def _values(slot: Slot, words: Words, start: int, end: int, near: Near) -> Sequence[Found]:

@@ -49,9 +49,16 @@ class Words:
             return ""
         return self.text[self.places[start][0] : self.places[end - 1][1]]
 
+    def without_courtesy(self) -> Words:
+        """The same without what people add behind a command: "thanks", "for me", "right now"."""
+        end = len(self.words)
+        while (shorter := _without_tail(self.words, end)) < end:
+            end = shorter
+        return Words(self.text, self.words[:end], self.places[:end])
+
 
 def heard(text: str) -> Words:
-    """The words of an utterance, without fillers, stutters, and what is said behind a command out of courtesy."""
+    """The words of an utterance without fillers and stutters."""
     text = text[:MAX_CHARS]
     words: list[str] = []
     places: list[tuple[int, int]] = []
@@ -60,10 +67,7 @@ def heard(text: str) -> Words:
             if word not in FILLERS and not (words and word == words[-1]):
                 words.append(word)
                 places.append(token.span())
-    end = len(words)
-    while (shorter := _without_tail(words, end)) < end:
-        end = shorter
-    return Words(text, tuple(words[:end]), tuple(places[:end]))
+    return Words(text, tuple(words), tuple(places))
 
 
 def plain(text: str) -> str:
@@ -77,9 +81,9 @@ def _straight(text: str) -> str:
     return text.replace("\u2019", "'").replace("\u2018", "'")
 
 
-def _without_tail(words: list[str], end: int) -> int:
+def _without_tail(words: tuple[str, ...], end: int) -> int:
     for tail in _TAILS_LONGEST_FIRST:
-        if len(tail) < end and tuple(words[end - len(tail) : end]) == tail:
+        if len(tail) < end and words[end - len(tail) : end] == tail:
             return end - len(tail)
     return end
 
