@@ -71,10 +71,11 @@ class Execution:
             self.deadline = loop.time() + self.task.timeout_s
         started = {"container_id": container.id, "image": self.image.name, "image_digest": self.image.digest}
         self.note(NewEvent(type=EventType.CONTAINER, data={"item": item, **started}))
-        status = None
+        has_ended = False
         try:
             async with asyncio.timeout_at(self.deadline):
                 status = await self._watched(container, command, item)
+            has_ended = True
         except TimeoutError:
             await container.kill(KILL_GRACE_S)
             message = f"timed out after {self.task.timeout_s:g} s"
@@ -82,7 +83,7 @@ class Execution:
         finally:
             removal = asyncio.create_task(_discard(container))
             self.removals.append(removal)
-            if status is None:  # it may still run: nothing goes on before it is gone
+            if not has_ended:  # it may still run: nothing goes on before it is gone
                 await asyncio.shield(removal)
         ended: dict[str, JsonValue] = {"exit_code": status.code, "out_of_memory": status.out_of_memory}
         self.note(NewEvent(type=EventType.EXIT, data={"item": item, **ended}))
