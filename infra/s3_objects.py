@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from infra.blocking import BlockingPool, Transfer
 from infra.errors import ChecksumError, ObjectMissingError, StorageError, StorageRefusedError
@@ -76,13 +76,7 @@ class _Download:
 
     head: Head | None = None
     offset: int = 0
-    failures: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
-
-    def is_hopeless(self, _: RetryCallState) -> bool:
-        """Count a failure; receiving anything sets the count back."""
-        self.failures += 1
-        return self.failures >= _TRIES
 
 
 class S3ObjectStore:
@@ -175,7 +169,8 @@ class S3ObjectStore:
     def _fetch(self, remote: Remote, to: Path, transfer: Transfer) -> ObjectInfo:
         place, download = self._layout.place(remote), _Download()
         with explained(to), new_part(to.parent) as (part, target):
-            head = _patiently(lambda: self._receive(place, target, download, transfer), transfer, download.is_hopeless)
+            while (head := download.head) is None or download.offset < head.size:
+                _patiently(lambda: self._receive(place, target, download, transfer), transfer)
             digest = download.digest.hexdigest()
             if head.sha256 not in {None, digest}:
                 raise ChecksumError(
@@ -185,21 +180,24 @@ class S3ObjectStore:
             part.replace(to)
         return ObjectInfo(remote, head.size, head.modified, digest)
 
-    def _receive(self, place: Place, target: int, download: _Download, transfer: Transfer) -> Head:
-        etag = download.head.etag if download.head is not None else ""
-        head, body = self._wire.get(place, download.offset, etag)
+    def _receive(self, place: Place, target: int, download: _Download, transfer: Transfer) -> None:
+        """Receive what is left. A connection that breaks is an error only if it brought nothing."""
+        start, etag = download.offset, download.head.etag if download.head is not None else ""
+        head, body = self._wire.get(place, start, etag)
         download.head = head = download.head or head
         try:
-            while block := body.read(min(BLOCK, head.size - download.offset + 1)):
+            while block := body.read(min(BLOCK, head.size - download.offset)):
                 write_all(target, memoryview(block))
                 download.digest.update(block)
-                download.offset, download.failures = download.offset + len(block), 0
+                download.offset += len(block)
                 transfer.moved(len(block))
+        except StorageError:
+            if download.offset == start:
+                raise
         finally:
             body.close()
-        if download.offset != head.size:
-            raise StorageError(f"{place} at {self._wire.where}: {download.offset} of {head.size} bytes arrived")
-        return head
+        if download.offset == start and head.size > start:
+            raise StorageError(f"{place} at {self._wire.where}: the server ended after {start} of {head.size} bytes")
 
     def _store(self, source: Path, remote: Remote, transfer: Transfer) -> ObjectInfo:
         place = self._layout.writable(remote)
@@ -301,9 +299,7 @@ class _Upload:
             _log.warning("upload_vanished", object=str(self._place), upload=self._id, error=str(error))
 
 
-def _patiently(
-    ask: Callable[[], T], transfer: Transfer | None, stop: Callable[[RetryCallState], bool] | None = None
-) -> T:
+def _patiently(ask: Callable[[], T], transfer: Transfer | None) -> T:
     """`ask`, again a few times if that may help, unless the transfer is stopped."""
 
     def attempt() -> T:
@@ -313,7 +309,7 @@ def _patiently(
 
     retrying = Retrying(
         retry=retry_if_exception(_may_pass),
-        stop=stop or stop_after_attempt(_TRIES),
+        stop=stop_after_attempt(_TRIES),
         wait=wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.2),
         sleep=transfer.pause if transfer is not None else time.sleep,
         reraise=True,

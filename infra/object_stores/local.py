@@ -240,7 +240,7 @@ def _is_sayable(key: str) -> bool:
 def _is_file(entry: os.DirEntry[str], base: Path) -> bool:
     if not entry.is_symlink():
         return entry.is_file(follow_symlinks=False)
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # the latter is pathlib's word for links in a circle
         return Path(entry.path).resolve().is_relative_to(base.resolve()) and entry.is_file()
     return False
 

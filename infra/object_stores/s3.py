@@ -49,7 +49,9 @@ _MISSING = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
 _DAMAGED = {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
 _BUSY = {"SlowDown", "RequestTimeout", "Throttling", "InternalError", "OperationAborted"}
 _PASSING_STATUS = {429, 500, 502, 503, 504}
-_RIGHTS = {"SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "Forbidden", "403", "ExpiredToken"}
+#: Refusals for want of rights that come with another status than 401 and 403; the second is versitygw's.
+_RIGHTS = {"ExpiredToken", "XAdminUserNotFound"}
+_RIGHTS_STATUS = {401, 403}
 
 
 #: boto3 makes the methods of its clients at run time, so that they have no types.
@@ -251,11 +253,18 @@ def _code(error: BaseException | None) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def _is_passing(error: ClientError | BotoCoreError) -> bool:
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status in _PASSING_STATUS or _code(error) in _BUSY
-    return isinstance(error, HTTPClientError | ConnectionError | IncompleteReadError)
+def _status(error: BaseException) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) if isinstance(error, ClientError) else 0
+
+
+def _is_passing(error: BaseException) -> bool:
+    is_network = isinstance(error, HTTPClientError | ConnectionError | IncompleteReadError)
+    return is_network or _status(error) in _PASSING_STATUS or _code(error) in _BUSY
+
+
+def _is_about_rights(error: BaseException) -> bool:
+    is_without = isinstance(error, NoCredentialsError | PartialCredentialsError)
+    return is_without or _status(error) in _RIGHTS_STATUS or _code(error) in _RIGHTS
 
 
 def _translated(error: ClientError | BotoCoreError, what: str) -> SisyphusError:
@@ -270,7 +279,7 @@ def _translated(error: ClientError | BotoCoreError, what: str) -> SisyphusError:
         return StorageError(f"{what}: {error}; see that the server runs and can be reached")
     if code == "PreconditionFailed":
         return ReplacedError(f"{what}: another writer replaced it meanwhile")
-    if code in _RIGHTS or isinstance(error, NoCredentialsError | PartialCredentialsError):
+    if _is_about_rights(error):
         return StorageRefusedError(f"{what}: {error}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and their rights")
     return StorageRefusedError(f"{what}: {error}")
 

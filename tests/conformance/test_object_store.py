@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import shutil
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,42 +14,17 @@ from infra.errors import ObjectMissingError, StorageError, StorageRefusedError
 from infra.object_store import OBJECT_STORES, ObjectStore
 from infra.registry import resolve
 from schemas.paths import Remote, Scheme
-from tests.conftest import need
+from tests.doubles.s3_server import s3_port, s3_url_at, versitygw
 
 pytestmark = pytest.mark.timeout(180)
 
-_IMAGE = "versity/versitygw:latest"
-_KEY, _SECRET = "conformance", "conformance-secret"
 _MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="session")
-def versitygw() -> Iterator[str]:
-    """The endpoint of an S3 server that checks signatures and keeps objects on disk."""
-    need(shutil.which("docker"), "a Docker engine for S3")
-    images = subprocess.run(["docker", "images", "-q", _IMAGE], capture_output=True, text=True, check=False)
-    need(images.stdout.strip(), f"the image {_IMAGE}")
-    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
-    from testcontainers.core.container import DockerContainer
-    from testcontainers.core.wait_strategies import PortWaitStrategy
-
-    container = (
-        DockerContainer(_IMAGE)
-        .with_env("ROOT_ACCESS_KEY", _KEY)
-        .with_env("ROOT_SECRET_KEY", _SECRET)
-        .with_command("posix /data")
-        .with_exposed_ports(7070)
-        .waiting_for(PortWaitStrategy(7070).with_startup_timeout(60))
-    )
-    with container:
-        yield f"http://127.0.0.1:{container.get_exposed_port(7070)}"
+__all__ = ["s3_port", "versitygw"]  # fixtures
 
 
 @pytest.fixture
-def s3_url(versitygw: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", _KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", _SECRET)
-    return f"s3://?endpoint={versitygw}&region=us-east-1&path_style=true&create_buckets=true"
+def s3_url(s3_port: int) -> str:
+    return s3_url_at(s3_port)
 
 
 @pytest.fixture(params=sorted(OBJECT_STORES))
