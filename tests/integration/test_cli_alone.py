@@ -1,0 +1,201 @@
+"""Commands without a running system: they queue, look, store and fetch, and say what is missing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = {"name": "echo", "image": "alpine:3", "commands": [{"command": ["echo", "hello"]}]}
+
+
+@pytest.fixture
+def sisyphus(tmp_path):
+    """Runs one command line on a data directory of its own."""
+
+    def call(*arguments, stdin=b"", **environment):
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("SISYPHUS_")}
+        variables |= {"SISYPHUS_DATA": str(tmp_path / "data"), **environment}
+        command = [sys.executable, "-m", "infra.cli", *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, env=variables, cwd=ROOT, check=False)
+
+    return call
+
+
+def submitted(sisyphus, document=DOCUMENT):
+    """The id of a task that was just submitted."""
+    done = sisyphus("submit", "-", "--json", stdin=json.dumps(document).encode())
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["id"]
+
+
+def test_a_task_is_queued_without_a_system(sisyphus, tmp_path):
+    """`submit` stores the task durably and says that no node is there to run it."""
+    file = tmp_path / "task.json"
+    file.write_text(json.dumps({**DOCUMENT, "id": "first"}))
+    done = sisyphus("submit", str(file))
+    assert done.returncode == 0
+    assert b"first" in done.stdout
+    assert b"no node is running" in done.stderr
+    assert b"sisyphus up" in done.stderr
+    assert json.loads(sisyphus("status", "first", "--json").stdout)["state"] == "queued"
+    assert b"known already" in sisyphus("submit", str(file)).stdout
+
+
+def test_a_bad_document_lists_every_problem(sisyphus):
+    """Exit code 2; each problem with its field and rule for people, and as JSON for programs."""
+    bad = json.dumps({"image": "", "commands": [], "priority": 99}).encode()
+    shown = sisyphus("submit", "-", stdin=bad)
+    assert shown.returncode == 2
+    assert all(field in shown.stderr for field in (b"image:", b"commands:", b"priority:"))
+    told = sisyphus("submit", "-", "--json", stdin=bad)
+    assert told.returncode == 2
+    assert {p["field"] for p in json.loads(told.stdout)["problems"]} == {"image", "commands", "priority"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["submit", "/nowhere/task.json"], b"cannot be read"),
+        (["status", "unknown"], b"there is no task 'unknown'"),
+        (["watch", "unknown"], b"there is no task 'unknown'"),
+        (["logs", "unknown"], b"there is no task 'unknown'"),
+        (["run", "unknown"], b"there is no template 'unknown'"),
+        (["run", "count-words", "source"], b"not of the form key=value"),
+        (["run", "count-words"], b"count-words needs source"),
+        (["get", "nowhere", "x"], b"not a remote path"),
+        (["get", "sisyphus:nothing", "x"], b"does not exist"),
+        (["get", "sisyphus:nothing/", "x"], b"nothing below"),
+        (["put", "/nowhere", "sisyphus:x"], b"does not exist"),
+        (["put", "schemas", "sisyphus:x"], b"end the remote in a slash"),
+        (["put", "README.md", "sisyphus:.sisyphus/x"], b"belongs to the cluster"),
+        (["put", "README.md", "https://example.com/x"], b"no adapter"),
+        (["status", "--limit", "0"], b"--limit"),
+        (["submit"], b"FILE|-"),
+        (["up", "--host", "0.0.0.0"], b"SISYPHUS_TOKEN"),
+        (["up", "--examples", "/nowhere"], b"no such directory"),
+    ],
+)
+def test_a_mistake_is_one_clear_block(sisyphus, arguments, said):
+    """Exit code 2, the sentence on stderr, nothing on stdout, no traceback."""
+    done = sisyphus(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert done.stdout == b""
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_named(sisyphus):
+    """The message holds the variable's name."""
+    done = sisyphus("status", SISYPHUS_PORT="99999")
+    assert done.returncode == 2
+    assert b"SISYPHUS_PORT" in done.stderr
+
+
+def test_an_unreachable_part_is_a_system_error(sisyphus, tmp_path):
+    """A database that cannot be opened ends with 3 and a hint to the doctor."""
+    (tmp_path / "data").write_text("a file, not a directory")
+    done = sisyphus("status")
+    assert done.returncode == 3
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_queued_task_is_canceled_and_its_watcher_sees_it(sisyphus):
+    """`cancel` ends it at once; `watch` shows it and ends with 4, the code for canceled."""
+    task = submitted(sisyphus)
+    assert sisyphus("cancel", task, "--reason", "wrong input").returncode == 0
+    watched = sisyphus("watch", task)
+    assert watched.returncode == 4
+    assert b"wrong input" in watched.stdout
+    events = [json.loads(line) for line in sisyphus("watch", task, "--json").stdout.splitlines()]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["data"]["to"] == "canceled"
+
+
+def test_a_task_that_was_never_seen_can_be_canceled(sisyphus):
+    """A cancel that overtakes its task is kept for it, and said so."""
+    assert b"if it arrives" in sisyphus("cancel", "early").stdout
+    task = submitted(sisyphus, {**DOCUMENT, "id": "early"})
+    assert json.loads(sisyphus("status", task, "--json").stdout)["state"] == "canceled"
+
+
+def test_the_list_of_tasks_is_readable_by_programs(sisyphus):
+    """`status --json` is one document with tasks and nodes; --state and --limit narrow it."""
+    first, second = submitted(sisyphus), submitted(sisyphus)
+    sisyphus("cancel", first)
+    whole = json.loads(sisyphus("status", "--json").stdout)
+    assert [task["id"] for task in whole["tasks"]] == [second, first]
+    assert whole["nodes"] == []
+    some = json.loads(sisyphus("status", "--json", "--state", "queued").stdout)
+    assert [task["id"] for task in some["tasks"]] == [second]
+
+
+def test_objects_go_in_and_come_out_unchanged(sisyphus, tmp_path):
+    """A file, a directory, standard input and standard output: the bytes are the same, names are kept."""
+    content = bytes(range(256)) * 100
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a b.bin").write_bytes(content)
+    (folder / "deep" / "ümlaut.txt").write_text("x")
+    (folder / "outside").symlink_to("/etc/hostname")
+    assert sisyphus("put", f"{folder}/", "sisyphus:in/").returncode == 0
+    assert sisyphus("put", str(folder / "a b.bin"), "sisyphus:kept/").returncode == 0
+    assert sisyphus("put", "-", "sisyphus:from-stdin", stdin=content).returncode == 0
+    listed = [json.loads(line) for line in sisyphus("ls", "--json").stdout.splitlines()]
+    names = ["sisyphus:from-stdin", "sisyphus:in/a b.bin", "sisyphus:in/deep/ümlaut.txt", "sisyphus:kept/a b.bin"]
+    assert [x["remote"] for x in listed] == names
+    assert listed[0]["size_bytes"] == len(content)
+    out = tmp_path / "out"
+    assert sisyphus("get", "sisyphus:in/", str(out)).returncode == 0
+    assert (out / "a b.bin").read_bytes() == content
+    assert (out / "deep" / "ümlaut.txt").read_text() == "x"
+    assert sisyphus("get", "sisyphus:from-stdin", "-").stdout == content
+    assert sisyphus("get", "sisyphus:kept/a b.bin", f"{tmp_path}/").returncode == 0
+    assert (tmp_path / "a b.bin").read_bytes() == content
+
+
+def test_buckets_are_listed(sisyphus):
+    """A bucket by its name with a colon, a prefix by its beginning; other buckets are pointed out."""
+    sisyphus("put", "-", "other:one", stdin=b"1")
+    sisyphus("put", "-", "sisyphus:two", stdin=b"22")
+    assert b"other buckets: other:" in sisyphus("ls").stdout
+    assert b"other:one" in sisyphus("ls", "other:").stdout
+    assert b"in 0 objects" in sisyphus("ls", "other:two").stdout
+
+
+def test_templates_are_listed_with_what_they_need(sisyphus):
+    """For people by name, parameter and example; for programs as JSON."""
+    shown = sisyphus("templates", "count-words").stdout
+    assert b"source=" in shown
+    told = json.loads(sisyphus("templates", "--json").stdout)
+    assert "count-words" in [template["name"] for template in told]
+
+
+def test_the_doctor_tries_every_part(sisyphus):
+    """Each part is named with its health; a database that is not there is a problem with a remedy and exit code 3."""
+    told = json.loads(sisyphus("doctor", "--json").stdout)
+    health = {check["name"]: check["health"] for check in told["checks"]}
+    assert {name: health[name] for name in ("python", "data directory", "database", "object store", "templates")} == {
+        "python": "ok",
+        "data directory": "ok",
+        "database": "ok",
+        "object store": "ok",
+        "templates": "ok",
+    }
+    ill = sisyphus("doctor", "--json", SISYPHUS_DATABASE="sqlite+aiosqlite:////proc/nowhere/x.db")
+    assert ill.returncode == 3
+    found = next(check for check in json.loads(ill.stdout)["checks"] if check["name"] == "database")
+    assert found["health"] == "problem"
+    assert found["remedy"]
+
+
+def test_every_command_teaches_by_example(sisyphus):
+    """Each command of this floor shows at least one command line that can be pasted."""
+    for name in ("up", "submit", "run", "status", "watch", "logs", "cancel", "put", "get", "ls", "templates", "doctor"):
+        shown = sisyphus(name, "--help")
+        assert shown.returncode == 0, shown.stderr
+        assert f"  sisyphus {name}".encode() in shown.stdout.partition(b"\nExamples:\n")[2], name
+        assert b"--data" in shown.stdout
