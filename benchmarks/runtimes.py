@@ -127,7 +127,7 @@ def bare_docker(host_config: dict[str, Any]) -> None:
 _CLIENTS: list[Any] = []
 
 
-def _docker_client() -> Any:  # noqa: ANN401 - the vendor's client, untyped
+def _docker_client() -> Any:
     if not _CLIENTS:
         import docker
 
@@ -137,9 +137,9 @@ def _docker_client() -> Any:  # noqa: ANN401 - the vendor's client, untyped
 
 def same_limits() -> dict[str, Any]:
     """The limits that ours sets, so that both sides ask the engine for the same container."""
-    from infra.runtimes.docker_options import create_body
+    from infra.runtimes.docker_options import EngineFacts, create_body
 
-    config = create_body(ContainerSpec(IMAGE, ["true"]), os.cpu_count() or 1, str)["HostConfig"]
+    config = create_body(ContainerSpec(IMAGE, ["true"]), EngineFacts(cpus=os.cpu_count() or 1), str)["HostConfig"]
     config.pop("LogConfig")  # the bare side reads its output by `logs`, which needs the default driver
     return config
 

@@ -23,6 +23,7 @@ from requests import exceptions
 
 from infra.errors import CommandNotFoundError, ConfigurationError, ContainerError, ImageError, RuntimeUnavailableError
 from infra.runtime import LABEL_NODE, ExitStatus, Orphan
+from infra.runtimes.docker_options import EngineFacts
 from infra.runtimes.docker_runtime import DockerRuntime
 from infra.runtimes.docker_stream import Closable
 from infra.settings import Settings
@@ -95,10 +96,12 @@ class DockerEngine:
         """Use a connected client."""
         self._api = api
 
-    def describe(self) -> tuple[str, int]:
-        """The engine's architecture in Docker's words, and its CPUs."""
+    def describe(self) -> EngineFacts:
+        """What does not change while the engine runs."""
         with _translated("answer"):
-            return str(self._api.version()["Arch"]), int(self._api.info()["NCPU"])
+            info = self._api.info()
+            is_rootless = any("rootless" in option for option in info.get("SecurityOptions") or ())
+            return EngineFacts(str(self._api.version()["Arch"]), int(info["NCPU"]), is_rootless)
 
     def image_id(self, name: str) -> str | None:
         """The id of an image that is present, else None."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,26 @@ TMP = "/tmp"  # noqa: S108
 MEBIBYTE, NANO = 1 << 20, 1_000_000_000
 
 
-def create_body(spec: ContainerSpec, cpus: int, source: Callable[[Path], str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What is asked of an engine once: its architecture in Docker's words, its CPUs, whether it runs without root."""
+
+    architecture: str = ""
+    cpus: int = 1
+    is_rootless: bool = False
+
+    @property
+    def user(self) -> str:
+        """The user that makes a container's files the node's own; a rootless engine shows its owner as root inside."""
+        return "0:0" if self.is_rootless else f"{os.getuid()}:{os.getgid()}"
+
+
+def create_body(spec: ContainerSpec, facts: EngineFacts, source: Callable[[Path], str]) -> dict[str, Any]:
     """The JSON of ``POST /containers/create``.
 
     Args:
         spec: the container.
-        cpus: the engine's CPUs; it refuses a larger limit.
+        facts: the engine's; it refuses a larger limit than its CPUs.
         source: turns a local path into the same file's path for the Docker daemon.
     """
     body: dict[str, Any] = {
@@ -31,11 +46,11 @@ def create_body(spec: ContainerSpec, cpus: int, source: Callable[[Path], str]) -
         "Cmd": list(spec.argv),
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "Labels": dict(spec.labels),
-        "User": f"{os.getuid()}:{os.getgid()}",
+        "User": facts.user,
         "AttachStdout": True,
         "AttachStderr": True,
         "Tty": False,
-        "HostConfig": _host_config(spec, cpus, source),
+        "HostConfig": _host_config(spec, facts.cpus, source),
     }
     if spec.workdir is not None:
         body["WorkingDir"] = spec.workdir

@@ -20,7 +20,7 @@ from infra.runtime import Container, ContainerSpec, ExitStatus, Image, Mount, Or
 from infra.runtimes import docker_probe
 from infra.runtimes.docker_container import DockerContainer, Engine
 from infra.runtimes.docker_mounts import MountMap, map_of_mounts, own_container_id
-from infra.runtimes.docker_options import create_body
+from infra.runtimes.docker_options import EngineFacts, create_body
 from infra.runtimes.docker_stream import AttachedStream, Closable
 from infra.settings import Settings
 from schemas.task import Resources
@@ -38,7 +38,7 @@ T = TypeVar("T")
 class _FullEngine(Engine, Protocol):
     """All that the runtime asks of the engine; every call blocks."""
 
-    def describe(self) -> tuple[str, int]: ...
+    def describe(self) -> EngineFacts: ...
     def image_id(self, name: str) -> str | None: ...
     def pull(self, name: str) -> None: ...
     def import_image(self, name: str, tar: bytes) -> None: ...
@@ -64,7 +64,7 @@ class DockerRuntime:
         self._executor = ThreadPoolExecutor(settings.slots * CALLS_PER_SLOT + CALLS_BESIDE, "docker")
         self._opening: asyncio.Task[None] | None = None
         self._engine: _FullEngine | None = None
-        self._cpus, self._architecture, self._mounts = 1, "", MountMap()
+        self._facts, self._mounts = EngineFacts(), MountMap()
         self._pulls: dict[str, asyncio.Task[Image]] = {}
         self._paths: dict[tuple[str, str], bool] = {}
 
@@ -82,7 +82,7 @@ class DockerRuntime:
 
     async def _open(self) -> None:
         engine = await self._run(self._connect)
-        self._architecture, self._cpus = await self._run(engine.describe)
+        self._facts = await self._run(engine.describe)
         self._mounts = await self._run(self._find_mounts, engine)
         self._engine = engine
 
@@ -100,10 +100,10 @@ class DockerRuntime:
             async with asyncio.timeout(TRIAL_S):
                 engine = await self._opened()
                 if await self._run(engine.image_id, docker_probe.IMAGE) is None:
-                    tar = docker_probe.image_tar(self._architecture)
+                    tar = docker_probe.image_tar(self._facts.architecture)
                     await self._run(engine.import_image, docker_probe.IMAGE, tar)
                 await self._run(self._try_canary, engine)
-                if docker_probe.can_run(self._architecture):
+                if docker_probe.can_run(self._facts.architecture):
                     await self._try_program()
         except TimeoutError as error:
             raise RuntimeUnavailableError(f"Docker did not run a trial container within {TRIAL_S:.0f} s") from error
@@ -133,7 +133,7 @@ class DockerRuntime:
 
     def _look_inside(self, engine: _FullEngine, spec: ContainerSpec) -> bytes:
         try:
-            container_id = engine.create(create_body(spec, self._cpus, self._mounts.source))
+            container_id = engine.create(create_body(spec, self._facts, self._mounts.source))
         except ContainerError as error:
             # A bind source that the daemon cannot find is the loud form of the same mistake.
             if "bind source path" in str(error):
@@ -185,7 +185,7 @@ class DockerRuntime:
 
     def _look(self, engine: _FullEngine, image: str, path: str) -> bool:
         spec = ContainerSpec(image, ["/"], resources=Resources(read_only_root=False))
-        container_id = engine.create(create_body(spec, self._cpus, self._mounts.source))
+        container_id = engine.create(create_body(spec, self._facts, self._mounts.source))
         try:
             return engine.exists(container_id, path)
         finally:
@@ -210,7 +210,7 @@ class DockerRuntime:
 
     def _launch(self, engine: _FullEngine, spec: ContainerSpec) -> tuple[str, socket.socket, Closable]:
         """Create, attach, start: attached first, so that the first output is not lost."""
-        container_id = engine.create(create_body(spec, self._cpus, self._mounts.source))
+        container_id = engine.create(create_body(spec, self._facts, self._mounts.source))
         owner: Closable | None = None
         try:
             sock, owner = engine.attach(container_id, with_stdin=spec.stdin is not None)

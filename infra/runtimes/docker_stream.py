@@ -65,23 +65,22 @@ def in_thread(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
+    def succeed(result: T) -> None:
+        if not future.done():
+            future.set_result(result)
+
+    def fail(error: BaseException) -> None:
+        if not future.done():
             future.set_exception(error)
-        else:
-            future.set_result(result)  # pyright: ignore[reportArgumentType]
 
     def run() -> None:
-        result: T | None = None
-        error: BaseException | None = None
-        try:
-            result = work()
-        except BaseException as caught:  # noqa: BLE001 - handed to the waiting coroutine, whatever it is
-            error = caught
         with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits
-            loop.call_soon_threadsafe(settle, result, error)
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - handed to the waiting coroutine, whatever it is
+                loop.call_soon_threadsafe(fail, error)
+            else:
+                loop.call_soon_threadsafe(succeed, result)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future

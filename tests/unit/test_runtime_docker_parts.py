@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import struct
 import subprocess
@@ -25,10 +26,11 @@ from infra.runtimes import docker as adapter  # noqa: E402
 from infra.runtimes import docker_probe  # noqa: E402
 from infra.runtimes.docker import DockerEngine, PullError  # noqa: E402
 from infra.runtimes.docker_mounts import MountMap, map_of_mounts, own_container_id  # noqa: E402
-from infra.runtimes.docker_options import create_body  # noqa: E402
+from infra.runtimes.docker_options import EngineFacts, create_body  # noqa: E402
 from infra.runtimes.docker_stream import FrameDecoder  # noqa: E402
 from schemas.task import Resources  # noqa: E402
 
+FACTS = EngineFacts("amd64", 2)
 PIECES = st.lists(st.tuples(st.sampled_from(list(Stream)), st.binary(max_size=40)), max_size=12)
 
 
@@ -49,7 +51,7 @@ def test_frames_survive_any_cut(pieces: list[tuple[Stream, bytes]], cuts: list[i
 
 def test_a_container_is_shut_by_default() -> None:
     """Without a word in the document there is no network, capability, privilege or writable root."""
-    host = create_body(ContainerSpec("i", ["true"]), 2, str)["HostConfig"]
+    host = create_body(ContainerSpec("i", ["true"]), FACTS, str)["HostConfig"]
     assert host["NetworkMode"] == "none"
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
@@ -62,19 +64,26 @@ def test_a_container_is_shut_by_default() -> None:
 def test_cpus_are_clamped_to_the_engines() -> None:
     """The engine refuses more CPUs than it has, so that no more are asked for."""
     spec = ContainerSpec("i", ["true"], resources=Resources(cpus=64))
-    assert create_body(spec, 2, str)["HostConfig"]["NanoCpus"] == 2_000_000_000
+    assert create_body(spec, FACTS, str)["HostConfig"]["NanoCpus"] == 2_000_000_000
+
+
+def test_files_belong_to_the_node_also_with_a_rootless_engine() -> None:
+    """The node's own user writes; inside a rootless engine that user is root."""
+    spec = ContainerSpec("i", ["true"])
+    assert create_body(spec, FACTS, str)["User"] == f"{os.getuid()}:{os.getgid()}"
+    assert create_body(spec, EngineFacts("amd64", 2, is_rootless=True), str)["User"] == "0:0"
 
 
 def test_workdir_and_entrypoint_are_the_images_unless_given() -> None:
     """Only what the document names is overridden."""
-    assert not {"WorkingDir", "Entrypoint", "OpenStdin"} & create_body(ContainerSpec("i", ["x"]), 2, str).keys()
-    assert create_body(ContainerSpec("i", ["x"], workdir="/w"), 2, str)["WorkingDir"] == "/w"
+    assert not {"WorkingDir", "Entrypoint", "OpenStdin"} & create_body(ContainerSpec("i", ["x"]), FACTS, str).keys()
+    assert create_body(ContainerSpec("i", ["x"], workdir="/w"), FACTS, str)["WorkingDir"] == "/w"
 
 
 def test_a_mount_at_tmp_replaces_the_tmpfs() -> None:
     """Two mounts at one place would be refused by the engine."""
     spec = ContainerSpec("i", ["x"], [Mount(Path("/l"), "/tmp", read_only=False)])
-    assert "Tmpfs" not in create_body(spec, 2, str)["HostConfig"]
+    assert "Tmpfs" not in create_body(spec, FACTS, str)["HostConfig"]
 
 
 def test_paths_are_translated_by_the_longest_mount(tmp_path: Path) -> None:
@@ -143,7 +152,8 @@ class ScriptedApi:
 
 
 def engine(**answers: list[Any]) -> DockerEngine:
-    return DockerEngine(ScriptedApi(**answers))  # pyright: ignore[reportArgumentType]
+    api: Any = ScriptedApi(**answers)
+    return DockerEngine(api)
 
 
 def _state(status: str, code: int = 0, oom: bool = False) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ from infra.runtimes.sandbox_layout import Features, arguments, check_program, im
 from schemas.task import Resources
 
 
-def options(spec: ContainerSpec, **features: object) -> str:
+def options(spec: ContainerSpec, **features: Any) -> str:
     """The options as one line, each word between bars."""
-    return "|".join(["", *arguments(spec, Features(**features), Path("/etc-made")), ""])  # pyright: ignore[reportArgumentType]
+    return "|".join(["", *arguments(spec, Features(**features), Path("/etc-made")), ""])
 
 
 def test_a_sandbox_is_shut_by_default() -> None:
@@ -70,8 +71,8 @@ def test_documents_may_change_the_default_environment() -> None:
     assert "|--setenv|LANG|C.UTF-8|" in line
 
 
-def spec_for(program: str, tmp_path: Path, **more: object) -> ContainerSpec:
-    return ContainerSpec("i", [program], [Mount(tmp_path, "/in", read_only=True)], **more)  # pyright: ignore[reportArgumentType]
+def spec_for(program: str, tmp_path: Path, **more: Any) -> ContainerSpec:
+    return ContainerSpec("i", [program], [Mount(tmp_path, "/in", read_only=True)], **more)
 
 
 def test_programs_are_looked_up_as_the_sandbox_sees_them(tmp_path: Path) -> None:
