@@ -38,7 +38,7 @@ class Floor:
         self._on_state = on_state
         self._holders: set[Holder] = set()
         self._free_since_s = _now_s()
-        self._answer_until_s = 0.0
+        self._answer_until_s = self._answer_s = 0.0
         self._changed = asyncio.Event()
         self._state = BotState.LISTENING
 
@@ -55,20 +55,23 @@ class Floor:
         """`holder` begins. Idempotent."""
         self._holders.add(holder)
         if holder is Holder.USER:
-            self._answer_until_s = 0.0
+            self._answer_until_s = self._answer_s = 0.0
         self._notify()
 
     def leave(self, holder: Holder) -> None:
         """`holder` ends. Idempotent."""
         if holder in self._holders:
             self._holders.discard(holder)
+            if holder is Holder.BOT and self._answer_s:
+                self.await_answer(self._answer_s)
+                self._answer_s = 0.0
             if not self._holders:
                 self._free_since_s = _now_s()
             self._notify()
 
     def await_answer(self, for_s: float) -> None:
-        """Keep the floor for the user's answer to a question, counted from when the bot is done asking."""
-        self._answer_until_s = _now_s() + for_s
+        """Keep the floor for the user's answer to a question, counted from when the bot is done asking it."""
+        self._answer_s, self._answer_until_s = for_s, _now_s() + for_s
         self._notify()
 
     def free_s(self) -> float:
