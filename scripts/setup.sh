@@ -4,24 +4,53 @@
 set -eu
 VENV=$PWD/.venv
 STAMPS=$VENV/stamps
+child=""
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say ""; say "error: $*"; exit 3; }
 
-# step NUMBER TEXT COMMAND...: runs quietly, shows the seconds it took, and the log's end if it fails
+stop_step() {
+  [ -z "$child" ] || kill "$child" 2>/dev/null || true
+  say ""
+  say "set-up was interrupted; run the command again: finished steps are skipped"
+  exit 130
+}
+trap stop_step INT TERM
+
+# step NUMBER TEXT COMMAND...: shows the seconds and what is going on, and the log's end if it fails
 step() {
   number=$1 text=$2; shift 2
-  printf '[%s] %s ... ' "$number" "$text" >&2
   begin=$(date +%s) log=$(mktemp)
-  if "$@" >"$log" 2>&1; then
-    say "done ($(($(date +%s) - begin)) s)"
+  "$@" >"$log" 2>&1 </dev/null &
+  child=$!
+  watch_step
+  if wait "$child"; then
+    [ ! -t 2 ] || printf '\r\033[K' >&2
+    say "[$number] $text: done ($(($(date +%s) - begin)) s)"
+    child=""
     rm -f "$log"
   else
-    say "FAILED"
+    child=""
+    say ""
+    say "[$number] $text: FAILED; the last lines were:"
     tail -n 25 "$log" >&2
     rm -f "$log"
     die "set-up stopped at: $text. Run the command again once the cause is mended; finished steps are skipped."
   fi
+}
+# A terminal sees one line that moves; a log file a line every 15 s.
+watch_step() {
+  [ -t 2 ] || say "[$number] $text ..."
+  while kill -0 "$child" 2>/dev/null; do
+    seconds=$(($(date +%s) - begin))
+    latest=$(tail -c 300 "$log" | tr '\r' '\n' | tr -cd '\n -~' | grep . | tail -n 1 | cut -c1-50) || latest=""
+    if [ -t 2 ]; then
+      printf '\r\033[K[%s] %s ... %s s  %s' "$number" "$text" "$seconds" "$latest" >&2
+    elif [ "$seconds" -gt 0 ] && [ $((seconds % 15)) = 0 ]; then
+      say "    $seconds s  $latest"
+    fi
+    sleep 1
+  done
 }
 
 # fresh NAME FILES...: true when step NAME was last made from exactly these files
@@ -35,19 +64,14 @@ made() {
   cat "$@" 2>/dev/null | cksum >"$STAMPS/$name"
 }
 
-# packages COMMAND=PACKAGE...: system packages for the commands that are missing, by apt where that is possible
+has() { command -v "$1" >/dev/null 2>&1; }
+can_apt() { [ "$(id -u)" = 0 ] && has apt-get; }
+
+# packages NAME...: system packages by apt where that is possible, otherwise one sentence that says what to do
 packages() {
-  missing=""
-  for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null 2>&1 || missing="$missing ${pair#*=}"
-  done
-  [ -n "$missing" ] || return 0
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    step system "system packages:$missing" apt_install $missing
-  else
-    [ -n "${OPTIONAL:-}" ] && { say "[system] not installed:$missing (sudo apt-get install$missing)"; return 0; }
-    die "please install first: sudo apt-get install$missing"
-  fi
+  [ "$#" -gt 0 ] || return 0
+  can_apt || die "please install first, then run this again: sudo apt-get install -y $*"
+  step system "system packages: $*" apt_install "$@"
 }
 apt_install() {
   export DEBIAN_FRONTEND=noninteractive
@@ -56,8 +80,7 @@ apt_install() {
 
 find_python() {
   for name in python3.12 python3.13 python3.11 python3; do
-    if command -v "$name" >/dev/null 2>&1 &&
-      "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+    if has "$name" && "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
       PYTHON=$name
       return 0
     fi
@@ -65,18 +88,35 @@ find_python() {
   return 1
 }
 
+system_packages() {
+  missing=""
+  if ! find_python; then
+    missing="python3 python3-venv"
+  elif [ ! -x "$VENV/bin/python" ] && ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+    missing="$PYTHON-venv"
+  fi
+  # Commands run in Docker where an engine answers, else in bubblewrap: one of them must be there.
+  if ! has bwrap && { can_apt || ! docker version >/dev/null 2>&1; }; then
+    missing="$missing bubblewrap"
+  fi
+  # shellcheck disable=SC2086
+  packages $missing
+  find_python || die "Python 3.11, 3.12 or 3.13 is needed, and this machine's package manager has no such python3"
+}
+
 python_packages() { # LOCKFILE
   lock=$1
   if fresh python "$lock" pyproject.toml && [ -x "$VENV/bin/sisyphus" ]; then return 0; fi
-  if [ ! -x "$VENV/bin/python" ]; then
+  if ! "$VENV/bin/python" -c '' 2>/dev/null; then
     rm -rf "$VENV"
-    step python "virtual environment ($PYTHON)" "$PYTHON" -m venv "$VENV"
+    step python "virtual environment ($("$PYTHON" --version))" "$PYTHON" -m venv "$VENV"
   fi
-  if [ ! -x "$VENV/bin/uv" ]; then
-    "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$PYTHON" -m venv "$VENV"
-    step python "package installer" "$VENV/bin/python" -m pip -q install --disable-pip-version-check uv
+  if ! fresh installer requirements/installer.lock; then
+    step python "package installer" "$VENV/bin/python" -m pip -q install --disable-pip-version-check \
+      --require-hashes -r requirements/installer.lock
+    made installer requirements/installer.lock
   fi
-  step python "Python packages (about 1.5 GB, a few minutes the first time)" install_locked "$lock"
+  step python "Python packages and speech models (1.7 GB on disk; minutes the first time)" install_locked "$lock"
   made python "$lock" pyproject.toml
 }
 install_locked() {
@@ -88,11 +128,13 @@ install_locked() {
   index=$("$VENV/bin/python" -m pip config get global.index-url 2>/dev/null || true)
   [ -z "$index" ] || { UV_DEFAULT_INDEX=$index; export UV_DEFAULT_INDEX; }
   export VIRTUAL_ENV="$VENV"
-  "$VENV/bin/uv" pip install --require-hashes -r "$1" && "$VENV/bin/uv" pip install --no-deps -e .
+  "$VENV/bin/uv" pip install --require-hashes -r "$1" &&
+    "$VENV/bin/uv" pip install --no-deps --no-build-isolation --no-index -e .
 }
 
 page() {
-  sources="voice/web/package-lock.json voice/web/index.html voice/web/vite.config.ts $(find voice/web/src voice/web/public -type f 2>/dev/null | sort)"
+  sources="voice/web/package-lock.json voice/web/index.html voice/web/vite.config.ts"
+  sources="$sources $(find voice/web/src voice/web/public voice/web/scripts -type f 2>/dev/null | sort)"
   # shellcheck disable=SC2086
   if fresh page $sources && [ -f voice/web/dist/index.html ]; then return 0; fi
   step page "web page: packages" in_web npm ci --ignore-scripts --no-audit --no-fund
@@ -103,17 +145,15 @@ page() {
 in_web() { (cd voice/web && PATH="$VENV/bin:$PATH" "$@"); }
 
 weights() {
-  if fresh weights voice/services/weight_pins.py; then return 0; fi
-  step speech "speech weights: put in place and checked by sha256" "$VENV/bin/python" -m voice.services.weights
+  if fresh weights voice/services/weight_pins.py && [ -f "${SISYPHUS_DATA:-.data}/models/verified.json" ]; then return 0; fi
+  step speech "speech models: put in place and checked by sha256" "$VENV/bin/python" -m voice.services.weights
   made weights voice/services/weight_pins.py
 }
 
 setup() { # LOCKFILE
-  find_python || packages python3.11=python3
-  packages bwrap=bubblewrap
-  find_python || die "Python 3.11, 3.12 or 3.13 is needed; this machine's package manager has no such python3"
-  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || packages /no/such/file=python3-venv
+  system_packages
   python_packages "$1"
   page
   weights
+  trap - INT TERM
 }

@@ -11,10 +11,13 @@ import hashlib
 import importlib.util
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
 
+from infra.errors import SisyphusError
+from infra.settings import load_settings
 from voice.services.errors import WeightsCorrupt, WeightsMissing
 from voice.services.weight_pins import ALL_MODELS, PinnedFile, PinnedModel
 
@@ -173,3 +176,28 @@ def _read_proofs(path: Path) -> dict[str, list[int | str]]:
 
 def _no_progress(_model: str, _done: int, _total: int) -> None:
     return None
+
+
+def main() -> int:
+    """Put every model below the data directory in place, saying on stdout how far it is; the exit code."""
+    settings = load_settings()
+    weights = Weights(settings.data / "models", settings.models)
+    shown: dict[str, int] = {}
+
+    def show(model: str, done: int, total: int) -> None:
+        percent = 100 * done // max(total, 1)
+        if percent // 10 != shown.get(model, -1):
+            shown[model] = percent // 10
+            sys.stdout.write(f"{model}: {percent} % of {total / 1e6:.0f} MB\n")
+            sys.stdout.flush()
+
+    try:
+        weights.install(show)
+    except SisyphusError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
