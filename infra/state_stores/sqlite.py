@@ -70,6 +70,8 @@ class SqliteThread(aiosqlite.Connection):
             await self.run(_dispose)
             self._sql = None
         await super().close()
+        if self._thread.is_alive():  # its last word needs the event loop
+            await asyncio.to_thread(self._thread.join, _BUSY_S)
 
 
 @retry(

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from infra.state_store import STATE_STORES, StateStore, open_state_store
-from tests.conformance.state_store_tools import Database, Stores
+from tests.conformance.state_store_tools import Database, Stores, create_database
 from tests.conftest import need
 
 _IMAGE = "postgres:16"
@@ -69,17 +69,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: str) -> str:
-    asyncio.run(_create(postgres, "template_of_tests", "template0"))
+    asyncio.run(create_database(postgres, "template_of_tests", "template0"))
     asyncio.run(_migrate(f"{postgres}/template_of_tests"))
     return "template_of_tests"
-
-
-async def _create(server: str, name: str, template: str) -> None:
-    raw = await asyncpg.connect(f"{server.replace('+asyncpg', '')}/postgres")
-    try:
-        await raw.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    finally:
-        await raw.close()
 
 
 @pytest.fixture(params=sorted(STATE_STORES))
@@ -96,7 +88,7 @@ def database(scheme: str, tmp_path: Path, request: pytest.FixtureRequest) -> Dat
         return Database(f"{scheme}:///{tmp_path / 'store.db'}", scheme)
     server, template = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_template")
     name = uuid.uuid4().hex
-    asyncio.run(_create(server, name, template))
+    asyncio.run(create_database(server, name, template))
     return Database(f"{server}/{name}", scheme)
 
 

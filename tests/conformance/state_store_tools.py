@@ -61,6 +61,15 @@ class Stores:
             await store.close()
 
 
+async def create_database(server: str, name: str, template: str) -> None:
+    """A new database on a PostgreSQL server, as a copy of another."""
+    raw = await asyncpg.connect(f"{server.replace('+asyncpg', '')}/postgres")
+    try:
+        await raw.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    finally:
+        await raw.close()
+
+
 def task(**changes: object) -> TaskDocument:
     """A task with one input, two commands and one output."""
     return parse_task(
