@@ -1,28 +1,21 @@
 """Commands without a running system: they queue, look, store and fetch, and say what is missing."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.integration.cli_call import CommandLine
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = {"name": "echo", "image": "alpine:3", "commands": [{"command": ["echo", "hello"]}]}
 
 
 @pytest.fixture
-def sisyphus(tmp_path):
+def sisyphus(tmp_path, monkeypatch, capsysbinary):
     """Runs one command line on a data directory of its own."""
-
-    def call(*arguments, stdin=b"", **environment):
-        variables = {key: value for key, value in os.environ.items() if not key.startswith("SISYPHUS_")}
-        variables |= {"SISYPHUS_DATA": str(tmp_path / "data"), **environment}
-        command = [sys.executable, "-m", "infra.cli", *arguments]
-        return subprocess.run(command, input=stdin, capture_output=True, env=variables, cwd=ROOT, check=False)
-
-    return call
+    monkeypatch.chdir(ROOT)
+    return CommandLine({"SISYPHUS_DATA": str(tmp_path / "data")}, monkeypatch, capsysbinary)
 
 
 def submitted(sisyphus, document=DOCUMENT):

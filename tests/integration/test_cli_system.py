@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import need
+from tests.integration.cli_call import CommandLine
 
 ROOT = Path(__file__).parents[2]
 START_S = 60
@@ -75,16 +76,10 @@ def system(tmp_path_factory):
 
 
 @pytest.fixture
-def sisyphus(system):
+def sisyphus(system, monkeypatch, capsysbinary):
     """Runs one command line against the system."""
-
-    def call(*arguments, stdin=None):
-        body = json.dumps(stdin).encode() if stdin is not None else b""
-        return subprocess.run(
-            command(*arguments), input=body, env=environment(system[0]), cwd=ROOT, capture_output=True, check=False
-        )
-
-    return call
+    run = CommandLine({"SISYPHUS_DATA": str(system[0])}, monkeypatch, capsysbinary)
+    return lambda *arguments, stdin=None: run(*arguments, stdin=json.dumps(stdin).encode() if stdin else b"")
 
 
 def shell(script, **more):
