@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import secrets
 import stat
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.blocking import Transfer
 from infra.errors import ObjectMissingError, StorageError, StorageRefusedError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 #: Bytes per read: large enough that hashing dominates, small enough that a cancel is prompt.
 BLOCK = 1024 * 1024
@@ -163,30 +168,59 @@ def explained(what: object) -> Generator[None]:
         raise StorageError(f"{where}{hint}") from error
 
 
-def read_exactly(source: int, count: int) -> bytes:
-    """`count` bytes.
+class FileSlice(io.RawIOBase):
+    """A part of an open file, to be read like a file of its own. Several may be read at the same time."""
+
+    def __init__(self, file: int, start: int, size: int, sha256: str) -> None:
+        super().__init__()
+        self._file, self._start, self._at = file, start, 0
+        self.size, self.sha256 = size, sha256
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Read some bytes.
+
+        Raises:
+            StorageError: the file has become shorter.
+        """
+        view = memoryview(buffer)[: self.size - self._at]
+        count = os.preadv(self._file, [view], self._start + self._at) if view else 0
+        if view and not count:
+            raise StorageError("the file shrank while it was read")
+        self._at += count
+        return count
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move; beyond the end there is nothing."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        self._at = max(0, min(base + offset, self.size))
+        return self._at
+
+
+def hashed_slices(file: int, sizes: Sequence[int], transfer: Transfer) -> tuple[str, list[FileSlice]]:
+    """SHA-256 of a file from its start on, and its parts of the given sizes, which know their own.
 
     Raises:
         StorageError: the file ended before.
     """
-    pieces = bytearray()
-    while len(pieces) < count:
-        piece = os.read(source, count - len(pieces))
-        if not piece:
-            raise StorageError(f"the file shrank by {count - len(pieces)} bytes while it was read")
-        if len(piece) == count:
-            return piece
-        pieces += piece
-    return bytes(pieces)
-
-
-def hash_blocks(source: int, size: int, transfer: Transfer) -> str:
-    """SHA-256 of the first `size` bytes, after which the file is at its start again."""
-    digest, left = hashlib.sha256(), size
-    while left:
-        transfer.check()
-        block = read_exactly(source, min(left, BLOCK))
-        digest.update(block)
-        left -= len(block)
-    os.lseek(source, 0, os.SEEK_SET)
-    return digest.hexdigest()
+    whole, slices, start, buffer = hashlib.sha256(), list[FileSlice](), 0, memoryview(bytearray(BLOCK))
+    for size in sizes:
+        single, end = hashlib.sha256(), start + size
+        begin = start
+        while start < end:
+            transfer.check()
+            count = os.preadv(file, [buffer[: min(BLOCK, end - start)]], start)
+            if count == 0:
+                raise StorageError(f"the file shrank by {end - start} bytes while it was read")
+            for digest in (single, whole) if len(sizes) > 1 else (whole,):
+                digest.update(buffer[:count])
+            start += count
+        slices.append(FileSlice(file, begin, size, (single if len(sizes) > 1 else whole).hexdigest()))
+    return whole.hexdigest(), slices

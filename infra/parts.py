@@ -1,70 +1,55 @@
-"""Sending a file in parts, a few at a time, with a bound on the bytes in memory over all files that are being sent."""
+"""Doing something with the parts of one file in a few threads, while the caller may give up at any time."""
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
 
 from infra.blocking import Transfer
-from infra.files import read_exactly
 
+P = TypeVar("P")
 T = TypeVar("T")
 
-#: Seconds between looks at whether the caller still waits, while no buffer is free.
+#: Seconds between looks at whether the caller still waits.
 _LOOK_S = 0.1
 
 
-class PartSender:
-    """Threads that send parts; at most `buffers` parts are in memory, whoever they belong to."""
+class PartPool:
+    """Threads for parts; no file has more than `window` parts under way, so that none keeps the others out."""
 
-    def __init__(self, buffers: int, name: str) -> None:
-        self._pool = ThreadPoolExecutor(buffers, thread_name_prefix=name)
-        self._free = threading.BoundedSemaphore(buffers)
+    def __init__(self, threads: int, window: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._window = window
 
-    def send(self, file: int, sizes: list[int], send: Callable[[int, bytes], T], transfer: Transfer) -> Sent[T]:
-        """Read parts of the given sizes and pass each, with its number from 1, to `send` in another thread.
+    def map(self, do: Callable[[int, P], T], parts: Sequence[P], transfer: Transfer) -> list[T]:
+        """`do` for each part with its number from 1, and the answers in order.
 
-        When it returns or raises, no `send` is running any more: an upload can be completed or aborted.
+        When it returns or raises, nothing of it is running any more: an upload can be finished or aborted.
         """
-        digest, answers = hashlib.sha256(), list[Future[T]]()
+        answers = list[Future[T]]()
+        running = set[Future[T]]()
         try:
-            for number, size in enumerate(sizes, 1):
-                while not self._free.acquire(timeout=_LOOK_S):
+            for number, part in enumerate(parts, 1):
+                answers.append(self._pool.submit(self._do, do, number, part, transfer))
+                running.add(answers[-1])
+                is_last = number == len(parts)
+                while len(running) >= self._window or (is_last and running):
+                    done, running = wait(running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
                     transfer.check()
-                try:
-                    data = read_exactly(file, size)
-                    digest.update(data)
-                    answer = self._pool.submit(self._send_one, number, data, send, transfer)
-                except BaseException:
-                    self._free.release()
-                    raise
-                answer.add_done_callback(lambda _: self._free.release())
-                answers.append(answer)
-                del data  # else it would be kept while waiting for the next buffer
-                if failed := next((a for a in answers if a.done() and a.exception()), None):
-                    failed.result()
-            return Sent([answer.result() for answer in answers], digest.hexdigest())
+                    for answer in done:
+                        answer.result()
+            return [answer.result() for answer in answers]
         finally:
-            for answer in answers:
+            for answer in running:
                 answer.cancel()
-            wait(answers)
+            wait(running)
 
-    def _send_one(self, number: int, data: bytes, send: Callable[[int, bytes], T], transfer: Transfer) -> T:
+    @staticmethod
+    def _do(do: Callable[[int, P], T], number: int, part: P, transfer: Transfer) -> T:
         transfer.check()
-        answer = send(number, data)
-        transfer.moved(len(data))
-        return answer
+        return do(number, part)
 
     def close(self) -> None:
         """Idempotent."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-class Sent(Generic[T]):
-    """The answers in the order of the parts, and the SHA-256 of all that was read."""
-
-    def __init__(self, answers: list[T], sha256: str) -> None:
-        self.answers, self.sha256 = answers, sha256

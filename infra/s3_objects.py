@@ -18,10 +18,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from infra.blocking import BlockingPool, Transfer
 from infra.errors import ChecksumError, ObjectMissingError, StorageError, StorageRefusedError
-from infra.files import BLOCK, explained, hash_blocks, new_part, open_regular, read_exactly, write_all
+from infra.files import BLOCK, FileSlice, explained, hashed_slices, new_part, open_regular, write_all
 from infra.log import get_logger
 from infra.object_store import ObjectInfo, OnBytes
-from infra.parts import PartSender
+from infra.parts import PartPool
 from infra.s3_wire import Head, NoBucketError, Page, Part, Place, ReplacedError, Wire
 from schemas.paths import Remote, Scheme
 
@@ -33,8 +33,9 @@ _MIB = 1024 * 1024
 PART = 8 * _MIB
 #: S3 takes at most so many parts.
 _MAX_PARTS = 10_000
-#: Parts in memory at a time, over all transfers of a store: 32 MiB.
-BUFFERS = 4
+#: Parts of one transfer that are under way at a time.
+_WINDOW = 4
+#: Transfers at a time, and threads for the parts of all of them.
 THREADS = 8
 #: Objects above this are copied in pieces, so that no single call takes minutes. S3's own limit is 5 GiB.
 _COPY_WHOLE, _COPY_PART = 1024 * _MIB, 256 * _MIB
@@ -85,7 +86,7 @@ class S3ObjectStore:
     def __init__(self, wire: Wire, layout: Layout) -> None:
         self._wire, self._layout = wire, layout
         self._pool = BlockingPool(THREADS, "s3-objects")
-        self._sender = PartSender(BUFFERS, "s3-parts")
+        self._parts = PartPool(THREADS, _WINDOW, "s3-parts")
 
     async def stat(self, remote: Remote) -> ObjectInfo | None:
         """The object, or None, also where its bucket does not exist."""
@@ -126,7 +127,8 @@ class S3ObjectStore:
     async def store(self, source: Path, remote: Remote, on_bytes: OnBytes | None = None) -> ObjectInfo:
         """Send the file, as long as it is at the start, and see that the server holds it.
 
-        A large one is sent in parts and read twice, since its digest is part of what opens a multipart upload.
+        The digests are taken first, since the server wants them before the bytes. A file that is rewritten meanwhile
+        does not match them and is refused.
         """
         return await self._pool.run(lambda transfer: self._store(source, remote, transfer), on_bytes)
 
@@ -147,7 +149,7 @@ class S3ObjectStore:
     async def close(self) -> None:
         """Idempotent."""
         self._pool.close()
-        self._sender.close()
+        self._parts.close()
         self._wire.close()
 
     async def _paged(self, place: Place, token: str, delimiter: str) -> Page:
@@ -203,18 +205,13 @@ class S3ObjectStore:
         place = self._layout.writable(remote)
         with explained(source), open_regular(source, source) as (file, status):
             size = status.st_size
-            if size <= PART:
-                data = read_exactly(file, size)
-                digest = hashlib.sha256(data).hexdigest()
-                self._writing(place, lambda: self._wire.put(place, data, digest), transfer)
+            digest, parts = hashed_slices(file, _cut(size, PART) or [0], transfer)
+            if len(parts) == 1:
+                self._writing(place, lambda: self._wire.put(place, parts[0]), transfer)
                 transfer.moved(size)
             else:
-                digest = hash_blocks(file, size, transfer)
                 with self._upload(place, digest, transfer) as upload:
-                    sent = self._sender.send(file, _cut(size, PART), upload.send, transfer)
-                    if sent.sha256 != digest:
-                        raise StorageError(f"{source} changed while it was being stored as {remote}")
-                    upload.finish(sent.answers)
+                    upload.finish(self._parts.map(upload.send, parts, transfer))
         return self._verified(remote, size, digest, transfer)
 
     def _copy(self, source: Remote, to: Remote, transfer: Transfer) -> ObjectInfo:
@@ -275,8 +272,10 @@ class _Upload:
         except (StorageError, StorageRefusedError) as failure:
             _log.warning("upload_not_aborted", object=str(self._place), upload=self._id, error=str(failure))
 
-    def send(self, number: int, data: bytes) -> Part:
-        return _patiently(lambda: self._wire.send_part(self._place, self._id, number, data), self._transfer)
+    def send(self, number: int, data: FileSlice) -> Part:
+        part = _patiently(lambda: self._wire.send_part(self._place, self._id, number, data), self._transfer)
+        self._transfer.moved(data.size)
+        return part
 
     def copied(self, source: Place, etag: str, sizes: list[int]) -> list[Part]:
         parts, start = list[Part](), 0

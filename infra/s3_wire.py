@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from infra.errors import ObjectMissingError, StorageError
+from infra.files import FileSlice
 
 
 class NoBucketError(ObjectMissingError):
@@ -93,7 +94,7 @@ class Wire(Protocol):
         """An object from a byte on; from elsewhere than the start only the very object with that `etag`."""
         ...
 
-    def put(self, at: Place, data: bytes, sha256: str) -> None:
+    def put(self, at: Place, data: FileSlice) -> None:
         """Write a whole object; the server verifies the digest."""
         ...
 
@@ -109,7 +110,7 @@ class Wire(Protocol):
         """Start a multipart upload and return its id; `checked` if its parts will carry checksums."""
         ...
 
-    def send_part(self, at: Place, upload: str, number: int, data: bytes) -> Part:
+    def send_part(self, at: Place, upload: str, number: int, data: FileSlice) -> Part:
         """Send a part; the server verifies its checksum."""
         ...
 

@@ -7,7 +7,6 @@ the URL. The client is made on first use, since that reads files and takes a mom
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import threading
 from collections.abc import Generator
@@ -35,8 +34,9 @@ from infra.errors import (
     StorageError,
     StorageRefusedError,
 )
+from infra.files import FileSlice
 from infra.object_store import ObjectStore
-from infra.s3_objects import BUFFERS, THREADS, Layout, S3ObjectStore
+from infra.s3_objects import THREADS, Layout, S3ObjectStore
 from infra.s3_wire import Body, Head, NoBucketError, Page, Part, Place, ReplacedError
 
 #: Name of the metadata field that holds an object's digest.
@@ -83,7 +83,7 @@ class Boto3Wire:
                             connect_timeout=_CONNECT_S,
                             read_timeout=_READ_S,
                             retries={"total_max_attempts": 1},  # retried above, where a cancel is noticed
-                            max_pool_connections=THREADS + BUFFERS,
+                            max_pool_connections=2 * THREADS,
                             s3={"addressing_style": "path" if self._path_style else "auto"},
                             request_checksum_calculation="when_required",  # some servers refuse the CRC trailers
                             response_checksum_validation="when_required",
@@ -130,15 +130,16 @@ class Boto3Wire:
             answer = self._client.get_object(Bucket=at.bucket, Key=at.key, **more)
         return _head(answer), _Body(self, at, answer["Body"])
 
-    def put(self, at: Place, data: bytes, sha256: str) -> None:
+    def put(self, at: Place, data: FileSlice) -> None:
         """Write a whole object."""
         with self._explained(at):
+            data.seek(0)
             self._client.put_object(
                 Bucket=at.bucket,
                 Key=at.key,
                 Body=data,
-                Metadata={_DIGEST: sha256},
-                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+                Metadata={_DIGEST: data.sha256},
+                ChecksumSHA256=_base64(data.sha256),
             )
 
     def copy(self, source: Place, etag: str, to: Place) -> None:
@@ -167,10 +168,11 @@ class Boto3Wire:
             answer = self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, Metadata=metadata, **more)
         return answer["UploadId"]
 
-    def send_part(self, at: Place, upload: str, number: int, data: bytes) -> Part:
+    def send_part(self, at: Place, upload: str, number: int, data: FileSlice) -> Part:
         """Send a part."""
-        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        checksum = _base64(data.sha256)
         with self._explained(at):
+            data.seek(0)
             answer = self._client.upload_part(
                 Bucket=at.bucket, Key=at.key, UploadId=upload, PartNumber=number, Body=data, ChecksumSHA256=checksum
             )
@@ -237,6 +239,10 @@ class _Body:
 
     def close(self) -> None:
         self._body.close()
+
+
+def _base64(digest: str) -> str:
+    return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
 def _head(answer: dict[str, Any]) -> Head:
