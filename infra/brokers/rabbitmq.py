@@ -136,6 +136,8 @@ class RabbitBroker:
     async def _publish(
         self, exchange: Callable[[_Lane], AbstractExchange], message: aio_pika.Message, key: str
     ) -> None:
+        if self._closed:
+            raise BrokerError(f"RabbitMQ at {self.where}: {message.message_id} was not published, it was closed here")
         try:
             async with asyncio.timeout(_PUBLISH_S):
                 async for attempt in AsyncRetrying(

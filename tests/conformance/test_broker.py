@@ -388,6 +388,7 @@ async def test_publish_and_take_survive_a_restart(opened: Opener, server: Server
         await held.ack()
     with pytest.raises(BrokerError, match=f"127.0.0.1:{server.port}"):
         await broker.publish(b"meanwhile", "t2", 5)
+    assert await holder.take(0.3) is None
     await asyncio.to_thread(server.start_it)
     again = await taking
     assert again is not None
@@ -416,6 +417,19 @@ async def test_a_wrong_password_is_a_clear_error(server: Server) -> None:
     with pytest.raises(BrokerError, match="refused the login") as error:
         await resolve(BROKERS, url, "broker")(url, "")
     assert "hunter2" not in f"{error.value} {error.value.__cause__}"
+
+
+async def test_closing_ends_a_wait(broker: Broker) -> None:
+    """A node that stops is not kept by its own wait, and takes nothing any more."""
+    consumer = await broker.consume()
+    taking = asyncio.create_task(consumer.take(60))
+    assert await consumer.take(0.05) is None  # by now the other wait is subscribed
+    await consumer.close()
+    async with asyncio.timeout(10):
+        assert await taking is None
+    await broker.publish(b"x", "t", 5)
+    assert await consumer.take(1) is None
+    assert await broker.depth() == 1
 
 
 async def test_closing_twice_is_harmless(broker: Broker) -> None:
