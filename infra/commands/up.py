@@ -36,7 +36,7 @@ from infra.commands.supervisor import ChildSpec, Supervisor
 from infra.errors import SisyphusError
 from infra.log import get_logger, setup_logging
 from infra.settings import Settings, child_environment, load_settings
-from infra.template_catalog import shipped_folder
+from infra.template_catalog import load_catalog, shipped_folder
 
 log = get_logger(__name__)
 
@@ -173,10 +173,12 @@ class System:
             "page" if self._is_speaking else "API": f"[bold]{self._url}[/]",
             "nodes": f"{len(alive)}, {slots} tasks at the same time, runtime {runtimes}",
             "data": escape(str(self._settings.data)),
-            "try": f"[cyan]{escape(self._hint())}[/]",
-            "see": f"[cyan]{escape(again('status', self._data))}[/]",
-            "stop": "Ctrl-C: running tasks finish first",
         }
+        if self._is_speaking and (template := load_catalog(*self._settings.templates).templates.get("count-words")):
+            rows["say"] = escape(f'"{template.example}", with a click on the page')
+        rows["try"] = f"[cyan]{escape(self._hint())}[/]"
+        rows["see"] = f"[cyan]{escape(again('status', self._data))}[/]"
+        rows["stop"] = "Ctrl-C: running tasks finish first"
         if self._settings.token:
             rows["token"] = "needed on every request: Authorization: Bearer $SISYPHUS_TOKEN"  # noqa: S105 - a hint
         grid = Table.grid(padding=(0, 2))
