@@ -71,6 +71,7 @@ class Reading(Document):
         slots: values for `Template.render`.
         spoken: the same as they are said, for `Template.say`.
         weakest: the lowest score of a name in it, 100 without names.
+        has_text: it holds free text, which nothing but a better recogniser can check.
     """
 
     intent: str
@@ -78,6 +79,7 @@ class Reading(Document):
     spoken: dict[str, str] = Field(default_factory=dict)
     score: float
     weakest: float = 100.0
+    has_text: bool = False
 
 
 class Match(Document):
@@ -97,7 +99,9 @@ class Match(Document):
     @property
     def wants_second_look(self) -> bool:
         """Whether a better recogniser should listen before this is acted on or answered."""
-        return self.kind is not MatchKind.ACCEPT or self.best is None or self.best.score < SECOND_LOOK
+        if self.kind is not MatchKind.ACCEPT or self.best is None:
+            return True
+        return self.best.has_text or self.best.score < SECOND_LOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ class Candidate:
             spoken={name: found.spoken for name, found in self.filled.items()},
             score=round(self.score, 2),
             weakest=round(min((found.score for found in self.filled.values()), default=100.0), 2),
+            has_text=self.frame.has_text,
         )
 
     @property

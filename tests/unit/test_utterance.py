@@ -202,7 +202,7 @@ def test_names_follow_the_store() -> None:
     [
         ("find the phrase annual report in the error log", "annual report"),
         ("Find “Growing Season 42” in the error log.", "Growing Season 42"),
-        ("search the error log for the word wait please wait", "wait please wait"),
+        ("search the error log for the word wait please stay", "wait please stay"),
         ("look for count the words in the error log", "count the words"),
     ],
 )
