@@ -40,13 +40,15 @@ step() {
 }
 # A terminal sees one line that moves; a log file a line every 15 s.
 watch_step() {
+  said=0
   [ -t 2 ] || say "[$number] $text ..."
   while kill -0 "$child" 2>/dev/null; do
     seconds=$(($(date +%s) - begin))
     latest=$(tail -c 300 "$log" | tr '\r' '\n' | tr -cd '\n -~' | grep . | tail -n 1 | cut -c1-50) || latest=""
     if [ -t 2 ]; then
       printf '\r\033[K[%s] %s ... %s s  %s' "$number" "$text" "$seconds" "$latest" >&2
-    elif [ "$seconds" -gt 0 ] && [ $((seconds % 15)) = 0 ]; then
+    elif [ $((seconds - said)) -ge 15 ]; then
+      said=$seconds
       say "    $seconds s  $latest"
     fi
     sleep 1
@@ -128,7 +130,7 @@ install_locked() {
   index=$("$VENV/bin/python" -m pip config get global.index-url 2>/dev/null || true)
   [ -z "$index" ] || { UV_DEFAULT_INDEX=$index; export UV_DEFAULT_INDEX; }
   export VIRTUAL_ENV="$VENV"
-  "$VENV/bin/uv" pip install --require-hashes -r "$1" &&
+  "$VENV/bin/uv" pip install --require-hashes --no-deps -r "$1" &&
     "$VENV/bin/uv" pip install --no-deps --no-build-isolation --no-index -e .
 }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shlex
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import typer
@@ -52,7 +54,10 @@ def finish(code: int) -> None:
 
 def again(command: str, data: Path | None) -> str:
     """A command line that can be pasted: `command` against the same system."""
-    return f"sisyphus {command}" + (f" --data {shlex.quote(str(data))}" if data is not None else "")
+    program = "sisyphus"
+    if Path(sys.argv[0]).name == program and which(program) is None:
+        program = shlex.quote(os.path.relpath(sys.argv[0]))
+    return f"{program} {command}" + (f" --data {shlex.quote(str(data))}" if data is not None else "")
 
 
 def print_json(value: object) -> None:
