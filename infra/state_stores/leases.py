@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import bindparam, delete, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Integer, bindparam, delete, insert, literal, or_, select, tuple_, update
 
 from infra.state_store import Claim, Renewal, Submission, Topic
 from infra.state_stores.database import Transaction
@@ -27,7 +27,8 @@ _ANY_DUE = select(literal(1)).where(_IS_DUE).limit(1)
 _DUE = (
     LOCKED.where(_IS_DUE)
     .order_by(tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
-    .limit(bindparam("limit"))
+    # Written into the statement: PostgreSQL's plan for an unknown limit would sort the whole queue at every claim.
+    .limit(bindparam("limit", type_=Integer(), literal_execute=True))
     .with_for_update(skip_locked=True)
 )
 #: Expired leases that lead to no further attempt; a bounded share per call.

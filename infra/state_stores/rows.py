@@ -37,23 +37,26 @@ _DOCUMENTS_OF = select(documents).where(documents.c.task_id.in_(_IDS))
 _TODOS_OF_ONE = select(*_TODO_COLUMNS).where(todos.c.task_id == bindparam("id")).order_by(todos.c.position)
 LOAD_TASK = select(tasks).where(tasks.c.id == bindparam("id"))
 
-#: The parsed documents that are kept: how many, and up to which length of their JSON.
-_KEPT, _KEPT_CHARS = 256, 16_384
+#: The parsed documents that are kept: how many, and how long their JSON may be together. A large one is worth keeping
+#: most of all: to check a thousand paths against one another takes a while.
+_KEPT, _KEPT_CHARS = 256, 2_097_152
 
 
 class DocumentCache:
     """Parsed documents by task id, the most recently used ones. Safe from several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, TaskDocument] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[TaskDocument, int]] = OrderedDict()
+        self._chars = 0
         self._lock = Lock()
 
     def get(self, task_id: str) -> TaskDocument | None:
         """The document, if it is kept."""
         with self._lock:
-            if task_id in self._kept:
-                self._kept.move_to_end(task_id)
-            return self._kept.get(task_id)
+            if task_id not in self._kept:
+                return None
+            self._kept.move_to_end(task_id)
+            return self._kept[task_id][0]
 
     def parse(self, task_id: str, text: str) -> TaskDocument:
         """The document that was stored as `text`."""
@@ -62,12 +65,15 @@ class DocumentCache:
         return document
 
     def keep(self, task_id: str, document: TaskDocument, chars: int) -> None:
-        """Keep a document for the next `get`, unless it is large."""
-        if chars <= _KEPT_CHARS:
-            with self._lock:
-                self._kept[task_id] = document
-                if len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
+        """Keep a document for the next `get`, in place of those that were not used for the longest time."""
+        with self._lock:
+            if task_id in self._kept:
+                return
+            self._kept[task_id] = (document, chars)
+            self._chars += chars
+            while self._kept and (len(self._kept) > _KEPT or self._chars > _KEPT_CHARS):
+                _, (_, gone) = self._kept.popitem(last=False)
+                self._chars -= gone
 
 
 def moment(seconds: float | None) -> datetime | None:
