@@ -41,7 +41,7 @@ class SpeechSettings:
     stt: str = "whisper"
     tts: str = "piper"
     fixed_sentences: tuple[str, ...] = field(default=("Okay.",))
-    look_deadline_s: float = 4.0
+    look_deadline_s: float = 6.0
 
 
 class SttEngine(Protocol):

@@ -20,8 +20,8 @@ _TINY_SILENCE, _BASE_SILENCE = 0.6, 0.55
 _TINY_THREADS, _BASE_THREADS = 1, 2
 
 
-#: Seconds between two looks at whether everybody is silent, so that memory can be given back.
-_IDLE_CHECK_S = 10.0
+#: Seconds between two times at which free memory is given back, if anything was looked at in between.
+_TIDY_EVERY_S = 20.0
 
 
 class WhisperEngine:
@@ -50,15 +50,14 @@ class WhisperEngine:
         self._second.close()
 
     async def _tidy(self) -> None:
-        """Give back after a call what its looks needed (about 70 MB), once nobody has spoken for a while."""
-        tidied = before = 0
+        """Give back what looks needed (about 70 MB a call), which the allocator alone would keep."""
+        tidied = 0
         while True:
-            await asyncio.sleep(_IDLE_CHECK_S)
-            now = self._first.looks + self._second.looks
-            if now == before and now != tidied:
-                tidied = now
+            await asyncio.sleep(_TIDY_EVERY_S)
+            looks = self._first.looks + self._second.looks
+            if looks != tidied:
+                tidied = looks
                 await asyncio.to_thread(return_memory)
-            before = now
 
 
 async def open_whisper(settings: SpeechSettings) -> WhisperEngine:

@@ -26,6 +26,9 @@ from voice.services.mel import SAMPLE_RATE_HZ, Float32, log_mel, pcm_to_sound
 _SHORT_WINDOW_S, _LONG_WINDOW_S, _LONG_FROM_S = 12.0, 30.0, 11.5
 #: Tokens; a command has under 30, and a bound ends what would repeat for ever.
 _SHORT_TOKENS, _LONG_TOKENS = 64, 200
+#: A best text that is less likely than this, from a sound that may hold no speech, is an invention: no
+#: spoken command was under -1.7, and what is made of bursts of noise mostly is.
+_INVENTED_BELOW, _INVENTED_NO_SPEECH = -1.75, 0.15
 #: How many texts are weighed against each other.
 _BEAM = 5
 
@@ -103,9 +106,13 @@ class WhisperModel:
         texts = [
             (decode_tokens(tokens), float(score)) for tokens, score in zip(found.sequences, found.scores, strict=False)
         ]
-        if found.no_speech_prob > self._silence_above or not texts or not texts[0][0]:
+        if not texts or not texts[0][0] or self._is_no_speech(texts[0][1], found.no_speech_prob):
             return Look((), found.no_speech_prob)
         return Look(tuple((text, score) for text, score in texts if text), found.no_speech_prob)
+
+    def _is_no_speech(self, likelihood: float, no_speech_prob: float) -> bool:
+        is_invented = likelihood < _INVENTED_BELOW and no_speech_prob > _INVENTED_NO_SPEECH
+        return is_invented or no_speech_prob > self._silence_above
 
 
 class Listener:
