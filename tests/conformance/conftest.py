@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -25,8 +26,7 @@ _IMAGE = "postgres:16"
 def postgres() -> Iterator[str]:
     """The URL of a server, up to the database's name."""
     need(shutil.which("docker"), "a Docker engine for PostgreSQL")
-    images = subprocess.run(["docker", "images", "-q", _IMAGE], capture_output=True, text=True, check=False)
-    need(images.stdout.strip(), f"the image {_IMAGE}")
+    need(_has_image(), f"a Docker engine that has or can pull {_IMAGE}")
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
     from testcontainers.core.container import DockerContainer
 
@@ -43,6 +43,11 @@ def postgres() -> Iterator[str]:
         yield f"postgresql+asyncpg://{server}"
     finally:
         container.stop()
+
+
+def _has_image() -> bool:
+    images = subprocess.run(["docker", "images", "-q", _IMAGE], capture_output=True, text=True, check=False)
+    return bool(images.stdout.strip()) or not subprocess.run(["docker", "pull", "-q", _IMAGE], check=False).returncode
 
 
 async def _answers(url: str) -> None:
@@ -74,7 +79,11 @@ def postgres_template(postgres: str) -> str:
     return "template_of_tests"
 
 
-@pytest.fixture(params=sorted(STATE_STORES))
+def _marked(scheme: str) -> Any:
+    return scheme if scheme.startswith("sqlite") else pytest.param(scheme, marks=pytest.mark.docker)
+
+
+@pytest.fixture(params=[_marked(scheme) for scheme in sorted(STATE_STORES)])
 def scheme(request: pytest.FixtureRequest) -> str:
     """Every scheme of the registry."""
     return request.param

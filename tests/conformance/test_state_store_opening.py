@@ -156,6 +156,7 @@ async def test_a_locked_database_is_waited_for(store, database):
     other.close()
 
 
+@pytest.mark.docker
 @pytest.mark.parametrize("scheme", ["postgresql+asyncpg"], indirect=True)
 async def test_a_server_that_drops_connections_is_met_again(store, database):
     """Calls on connections that the server closed are tried again on new ones."""

@@ -146,6 +146,7 @@ async def test_processes_wake_each_other(store, database):
     assert await child.wait() == 0
 
 
+@pytest.mark.docker
 @pytest.mark.parametrize("scheme", ["postgresql+asyncpg"], indirect=True)
 async def test_a_broken_wake_connection_comes_back(stores, database):
     """After the server closed every connection the listener is woken again, by itself."""
