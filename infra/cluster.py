@@ -6,6 +6,7 @@ claims the row from the store after a short grace.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ log = get_logger(__name__)
 
 #: Seconds after which a follower looks again even if nobody woke it.
 _POLL_S = 1.0
+#: Longest wait for the broker's confirmation: somebody is waiting to hear that the task was accepted.
+_PUBLISH_S = 1.0
 
 
 class Cluster:
@@ -42,9 +45,11 @@ class Cluster:
         submission = await self.store.submit(document, task_id, hold_s=hold_s)
         if self.broker and submission.created:
             try:
-                await self.broker.publish(document.model_dump_json().encode(), task_id, task.priority)
-            except BrokerError as error:
-                log.warning("publish_failed", task_id=task_id, error=str(error), consequence="claimed from the store")
+                async with asyncio.timeout(_PUBLISH_S):
+                    await self.broker.publish(document.model_dump_json().encode(), task_id, task.priority)
+            except (BrokerError, TimeoutError) as error:
+                reason = str(error) or f"not confirmed within {_PUBLISH_S:g} s"
+                log.warning("publish_failed", task_id=task_id, error=reason, consequence="claimed from the store")
         return submission
 
     async def cancel(self, task_id: str, reason: str = "canceled by the user") -> TaskRecord | None:

@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         """The object store's URL."""
         return self.objects or f"file://{self.data / 'objects'}"
 
+    def secret(self, name: str) -> str | None:
+        """The secret of that name, or None; case does not count, since environment variables lose it."""
+        wanted = name.casefold()
+        return next((v.get_secret_value() for k, v in self.secrets.items() if k.casefold() == wanted), None)
+
     @property
     def work_root(self) -> Path:
         """Where a node keeps the files of running attempts."""

@@ -34,7 +34,7 @@ class Cause(StrEnum):
     OUTPUT_MISSING = "output_missing"  # the command succeeded but never wrote a declared output
     INPUT_MISSING = "input_missing"  # a declared input does not exist in the object store
     INVALID = "invalid"  # the document asks for something that cannot be
-    IMAGE = "image"  # the image cannot be had or is not allowed
+    IMAGE = "image"  # the image does not exist or is not allowed
     INFRASTRUCTURE = "infrastructure"  # storage, runtime, database or network
     NODE_LOST = "node_lost"  # the lease expired: nobody knows what the node did
     CANCELED = "canceled"

@@ -59,10 +59,10 @@ class Attempt:
         self._item: str | None = None
         self._removals: list[asyncio.Task[None]] = []
         self._checkpoints = Checkpoints(ports.objects, ports.settings.default_bucket, claim.lease)
-        secrets = ports.settings.secrets
-        self._secrets = {env: secrets[n].get_secret_value() for env, n in self._task.secrets.items() if n in secrets}
+        secrets = {env: ports.settings.secret(name) for env, name in self._task.secrets.items()}
+        self._secrets = {env: value for env, value in secrets.items() if value is not None}
         limit = ports.settings.log_limit_mb * 1_048_576
-        self._spool = LogSpool(self._root / "log", limit, self._on_line, self._secrets.values())
+        self._spool = LogSpool(self._root / "log", limit, self._on_command, self._secrets.values())
 
     def stop(self, why: Stop) -> None:
         """Stop the attempt; the first reason counts. Never blocks."""
@@ -120,7 +120,7 @@ class Attempt:
         if task.resources.network != "none" and not settings.allow_network:
             message = f"resources.network {task.resources.network!r} is not allowed here (SISYPHUS_ALLOW_NETWORK)"
             raise attempt_error(Cause.INVALID, message)
-        missing = sorted(set(task.secrets.values()) - set(settings.secrets))
+        missing = [name for env, name in task.secrets.items() if env not in self._secrets]
         if missing:
             raise attempt_error(Cause.INVALID, f"this node has no secret {missing[0]!r} (SISYPHUS_SECRETS__…)")
         return await self._ports.runtime.prepare(task.image)
@@ -213,8 +213,8 @@ class Attempt:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
 
-    def _on_line(self, line: str) -> None:
-        if line.startswith("::") and (event := parse_line(line)) is not None:
+    def _on_command(self, line: str) -> None:
+        if (event := parse_line(line)) is not None:
             self._journal.note(event)
 
     # ------------------------------------------------------------------ outcomes

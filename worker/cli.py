@@ -15,6 +15,7 @@ from infra.object_store import ObjectStores
 from infra.runtime import open_runtime
 from infra.settings import Settings, host_name, load_settings
 from infra.state_store import open_state_store
+from schemas.paths import Remote, Scheme
 from worker.node import Node
 from worker.ports import Ports
 
@@ -31,6 +32,11 @@ def worker(
     """Run one worker node: take tasks, run them in containers, put the outputs back.
 
     Ctrl-C drains: running tasks finish, no new ones are taken. A second Ctrl-C stops at once; other nodes go on.
+
+    Examples:
+        sisyphus worker --data /srv/sisyphus --slots 4
+
+        SISYPHUS_BROKER=amqp://user:pw@host/ SISYPHUS_DATABASE=postgresql+asyncpg://… sisyphus worker
     """
     settings = load_settings(data=data, slots=slots, node_id=node_id)
     setup_logging(settings.log_level, settings.log_format)
@@ -50,6 +56,8 @@ async def run_node(settings: Settings) -> None:
         log.warning("images_not_honoured", runtime=runtime.name, consequence="commands run on this machine's /usr")
     store = await open_state_store(settings.database_url)
     objects = ObjectStores(settings)
+    # Opening a store may import a large vendor package: not on the loop, and not in the first task.
+    await asyncio.to_thread(objects.at, Remote(Scheme.BUCKET, settings.default_bucket, ""))
     ports = Ports(settings, settings.node_id or f"{host_name()}-{new_id()[-6:]}", store, objects, runtime)
     node = Node(ports)
     loop = asyncio.get_running_loop()

@@ -157,7 +157,7 @@ class Execution:
             merged = sink(self.paths.capture, "ab") if self.capture else []
             out = own(command.stdout)
             err = out if command.stderr is not None and command.stderr == command.stdout else own(command.stderr)
-            yield {Stream.STDOUT: [*out, *merged], Stream.STDERR: [*err, *merged]}
+            yield {Stream.STDOUT: out or merged, Stream.STDERR: err or merged}  # what went to a file was not printed
         finally:
             for file in opened:
                 file.close()

@@ -10,6 +10,7 @@ from infra.errors import (
     ImageError,
     ObjectMissingError,
     PermanentError,
+    SisyphusError,
     StorageRefusedError,
 )
 from schemas.failure import Cause, Failure
@@ -44,6 +45,8 @@ def classify(error: BaseException, item: str | None) -> Failure:
         (PermanentError, Cause.INVALID),
     ]
     cause = next((c for kind, c in causes if isinstance(error, kind)), Cause.INFRASTRUCTURE)
+    if isinstance(error, SisyphusError) and error.retryable:
+        cause = Cause.INFRASTRUCTURE  # e.g. a registry that did not answer, in contrast to an image that is not there
     message = str(error) or type(error).__name__
     if cause is Cause.INFRASTRUCTURE:
         message = f"{type(error).__name__}: {message}"

@@ -77,7 +77,11 @@ class Intake:
         reason = "; ".join(f"{p.code} at {p.field or 'document'}: {p.message}" for p in problems)
         log.warning("document_rejected", problems=[p.model_dump() for p in problems], consequence="dead-lettered")
         await self._ports.store.dead_letter("broker", reason, body)
-        await delivery.dead_letter(reason)
+        try:
+            await delivery.dead_letter(reason)
+        except BrokerError:
+            await delivery.requeue()
+            raise
 
 
 def _message_id(delivery: Delivery) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import BinaryIO
@@ -21,24 +20,30 @@ from schemas.lease import Lease
 TAIL_LINES, TAIL_CHARS = 100, 16_384
 #: A line longer than this is kept in pieces.
 MAX_LINE_CHARS = 16_384
+#: Characters of an attempt that are offered to live readers; the store bounds them too.
+LIVE_CHARS = 1_200_000
 #: Pause between two chunks for live readers, in seconds.
 PUBLISH_S = 0.25
 
 
 class LogSpool:
-    """The log of one attempt. `feed` is called with what was printed; `publish_loop` runs beside it."""
+    """The log of one attempt. `feed` is called with what was printed; `publish_loop` runs beside it.
+
+    Work is done per read, not per line: a command may print millions of lines a second. Only lines that begin with
+    ``::`` are looked at one by one; they are passed to `on_command`.
+    """
 
     def __init__(
-        self, path: Path, limit_bytes: int, on_line: Callable[[str], None], secrets: Collection[str] = ()
+        self, path: Path, limit_bytes: int, on_command: Callable[[str], None], secrets: Collection[str] = ()
     ) -> None:
         self._file: BinaryIO | None = None
-        self._path, self._limit, self._on_line = path, limit_bytes, on_line
+        self._path, self._limit, self._on_command = path, limit_bytes, on_command
         self._secrets = sorted((s for s in secrets if len(s) >= 4), key=len, reverse=True)
         self._decoders = {s: codecs.getincrementaldecoder("utf-8")("replace") for s in Stream}
         self._partial = dict.fromkeys(Stream, "")
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._tail = ""
         self._live: list[str] = []
-        self._live_offset = 0
+        self._live_chars = self._live_offset = 0
         self._fresh = asyncio.Event()
         self.size_bytes = 0
         self.dropped_bytes = 0
@@ -50,41 +55,40 @@ class LogSpool:
 
     @property
     def tail(self) -> str:
-        """The last lines, at most `TAIL_CHARS` characters."""
-        return "\n".join(self._tail)[-TAIL_CHARS:]
+        """The last lines, at most `TAIL_LINES` and `TAIL_CHARS` characters."""
+        return "\n".join(self._tail.splitlines()[-TAIL_LINES:])
 
     def feed(self, stream: Stream, data: bytes, *, final: bool = False) -> None:
         """Take what a stream printed; with `final` the rest of an unfinished line too."""
         text = self._partial[stream] + self._decoders[stream].decode(data, final)
-        *lines, rest = text.split("\n")
-        while len(rest) > MAX_LINE_CHARS:
-            lines.append(rest[:MAX_LINE_CHARS])
-            rest = rest[MAX_LINE_CHARS:]
-        if final and rest:
-            lines.append(rest)
-            rest = ""
+        end = text.rfind("\n") + 1
+        block, rest = text[:end], text[end:]
+        if rest and (final or len(rest) > MAX_LINE_CHARS):
+            block, rest = f"{block}{rest}\n", ""
         self._partial[stream] = rest
-        for line in lines:
-            self._keep(line.removesuffix("\r"))
+        if block:
+            self._keep(block.replace("\r\n", "\n"))
 
-    def write(self, line: str) -> None:
-        """A line of the node's own, e.g. which command starts."""
-        self._keep(line)
-
-    def _keep(self, line: str) -> None:
+    def _keep(self, block: str) -> None:
         for secret in self._secrets:
-            line = line.replace(secret, "***")
-        self._on_line(line)
-        self._tail.append(line)
-        raw = (line + "\n").encode("utf-8", "replace")
-        if self.size_bytes + len(raw) > self._limit:
+            block = block.replace(secret, "***")
+        if "::" in block:
+            for line in block.split("\n"):
+                if line.startswith("::"):
+                    self._on_command(line)
+        self._tail = (self._tail + block[-TAIL_CHARS:])[-TAIL_CHARS:]
+        raw = block.encode("utf-8", "replace")
+        room = max(0, self._limit - self.size_bytes)
+        if raw and room:
+            self._append(raw[:room])
+        if len(raw) > room:
             if not self.dropped_bytes:
-                self._append(b"[log limit reached; what follows was not kept]\n")
-            self.dropped_bytes += len(raw)
-            return
-        self._append(raw)
-        self._live.append(line + "\n")
-        self._fresh.set()
+                self._append(b"\n[log limit reached; what follows was not kept]\n")
+            self.dropped_bytes += len(raw) - room
+        if self._live_chars < LIVE_CHARS:
+            self._live_chars += len(block)
+            self._live.append(block)
+            self._fresh.set()
 
     def _append(self, raw: bytes) -> None:
         if self._file is None:

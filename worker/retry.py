@@ -10,7 +10,7 @@ from schemas.task import TaskDocument
 
 #: Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015): uniform in 0..min(cap, base * 2^n).
 BASE_S, CAP_S = 1.0, 60.0
-_RETRIED = frozenset({Cause.INFRASTRUCTURE, Cause.IMAGE})
+_RETRIED = frozenset({Cause.INFRASTRUCTURE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from schemas.lease import LeaseTerms
 from schemas.legacy import parse_task
 from schemas.record import TaskRecord
 
-#: Short terms, so that a takeover takes seconds; the relations between them are those of production.
-TERMS = {"SISYPHUS_LEASE__TTL_S": "3", "SISYPHUS_LEASE__FENCE_S": "2", "SISYPHUS_LEASE__RENEW_S": "0.5"}
+#: Short terms for tests that wait for a takeover; the relations between them are those of production. Tests that
+#: do not, keep the production terms: on a busy machine a node may well stand still for seconds.
+SHORT = LeaseTerms(ttl_s=6, fence_s=4, renew_s=0.5)
 
 
 @dataclass
@@ -86,12 +87,12 @@ class Embedded:
 
 
 @asynccontextmanager
-async def embedded(data: Path, **env: str):
-    """An embedded system on bubblewrap below `data`; every process is gone afterwards."""
+async def embedded(data: Path, runtime: str = "bwrap://", terms: LeaseTerms = SHORT, **env: str):
+    """An embedded system below `data`; every process is gone afterwards."""
     full = {k: v for k, v in os.environ.items() if not k.startswith("SISYPHUS_")}
-    full |= {"SISYPHUS_DATA": str(data), "SISYPHUS_RUNTIME": "bwrap://", **TERMS, **env}
-    terms = LeaseTerms(ttl_s=3, fence_s=2, renew_s=0.5)
-    settings = load_settings(data=data, runtime="bwrap://", lease=terms)
+    full |= {"SISYPHUS_DATA": str(data), "SISYPHUS_RUNTIME": runtime, **env}
+    full |= {f"SISYPHUS_LEASE__{key.upper()}": str(value) for key, value in terms.model_dump().items()}
+    settings = load_settings(data=data, runtime=runtime, lease=terms)
     async with open_cluster(settings) as cluster:
         system = Embedded(cluster, data, full)
         try:

@@ -70,7 +70,7 @@ TASK = parse_task({"image": "a", "command": ["x"], "max_attempts": 3, "retry_exi
         (Cause.OUTPUT_MISSING, None, 0, TaskState.EXECUTOR_ERROR),
         (Cause.INFRASTRUCTURE, None, 0, TaskState.RETRY_WAIT),
         (Cause.INFRASTRUCTURE, None, 2, TaskState.SYSTEM_ERROR),
-        (Cause.IMAGE, None, 1, TaskState.RETRY_WAIT),
+        (Cause.IMAGE, None, 0, TaskState.SYSTEM_ERROR),
         (Cause.INPUT_MISSING, None, 0, TaskState.SYSTEM_ERROR),
         (Cause.INVALID, None, 0, TaskState.SYSTEM_ERROR),
         (Cause.CANCELED, None, 0, TaskState.CANCELED),
@@ -111,53 +111,59 @@ def test_classify(error, cause):
 
 
 def spool(tmp_path, limit=1000, secrets=()):
-    lines = []
-    return LogSpool(tmp_path / "log", limit, lines.append, secrets), lines
+    commands = []
+    return LogSpool(tmp_path / "log", limit, commands.append, secrets), commands
+
+
+def kept(log):
+    log.close()
+    return log.path.read_text().splitlines()
 
 
 def test_characters_and_lines_survive_the_edges_of_reads(tmp_path):
     """A character cut between two reads, and a line cut between two reads, come out whole."""
-    log, lines = spool(tmp_path)
-    raw = "grüße\nzweite".encode()
-    for byte in raw:
+    log, commands = spool(tmp_path)
+    for byte in "grüße\r\n::notice::ü\nzweite".encode():
         log.feed(Stream.STDOUT, bytes([byte]))
     log.feed(Stream.STDOUT, b"", final=True)
-    assert lines == ["grüße", "zweite"]
+    assert kept(log) == ["grüße", "::notice::ü", "zweite"]
+    assert commands == ["::notice::ü"]
 
 
 def test_streams_do_not_mix_within_a_line(tmp_path):
     """Half a line of stderr does not land inside a line of stdout."""
-    log, lines = spool(tmp_path)
+    log, _ = spool(tmp_path)
     log.feed(Stream.STDOUT, b"out-")
     log.feed(Stream.STDERR, b"err\n")
     log.feed(Stream.STDOUT, b"put\n")
-    assert lines == ["err", "out-put"]
+    assert kept(log) == ["err", "out-put"]
 
 
 def test_secrets_are_blotted_out(tmp_path):
     """No secret reaches the log, the tail or a progress event."""
-    log, lines = spool(tmp_path, secrets=["hunter22"])
-    log.feed(Stream.STDOUT, b"::notice::token hunter22\n")
-    log.close()
-    assert lines == ["::notice::token ***"]
-    assert "hunter22" not in log.tail + log.path.read_text()
+    log, commands = spool(tmp_path, secrets=["hunter22"])
+    log.feed(Stream.STDOUT, b"::notice::token hun")
+    log.feed(Stream.STDOUT, b"ter22\n")
+    assert commands == ["::notice::token ***"]
+    assert "hunter22" not in log.tail + "".join(kept(log))
 
 
 def test_spool_is_bounded_and_says_so(tmp_path):
-    """What does not fit is counted, not kept, and the reader is told."""
+    """What does not fit is counted, not kept, the reader is told, and the tail is the real end."""
     log, _ = spool(tmp_path, limit=100)
     for n in range(100):
         log.feed(Stream.STDOUT, f"line {n}\n".encode())
-    log.close()
-    text = log.path.read_text()
+    text = "\n".join(kept(log))
     assert "log limit reached" in text
     assert len(text) < 200
     assert log.dropped_bytes > 0
     assert log.tail.endswith("line 99")
+    assert len(log.tail.splitlines()) == 100
 
 
 def test_a_line_without_end_is_cut_into_pieces(tmp_path):
     """A command that never prints a newline cannot fill the memory."""
-    log, lines = spool(tmp_path, limit=10**6)
-    log.feed(Stream.STDOUT, b"x" * (MAX_LINE_CHARS * 3 + 5))
-    assert [len(x) for x in lines] == [MAX_LINE_CHARS] * 3
+    log, _ = spool(tmp_path, limit=10**6)
+    for _ in range(50):
+        log.feed(Stream.STDOUT, b"x" * 1000)
+    assert [len(x) for x in kept(log)] == [MAX_LINE_CHARS + 616, MAX_LINE_CHARS + 616]
