@@ -93,4 +93,5 @@ def test_everything_stays_below_the_root(outputs, volumes):
     assert all(p.is_relative_to(ROOT / "rw") and ".." not in p.parts for p in locals_)
     assert len({m.internal for m in paths.mounts}) == len(paths.mounts)
     for placed in paths.outputs:
+        assert isinstance(placed.output.internal, Internal)
         assert paths.local(placed.output.internal) == placed.local
