@@ -203,7 +203,14 @@ class Intent(Stage):
         match = await turn.ear.match(answer_expected=self._dialog.awaits_answer(self._now_s()))
         self._latency.understood()
         act = self._dialog.decide(match, situation)
-        log.info("turn", kind=match.kind.value, intent=match.intent, reason=match.reason.value, act=type(act).__name__)
+        log.info(
+            "turn",
+            kind=match.kind.value,
+            intent=match.intent,
+            reason=match.reason.value,
+            act=type(act).__name__,
+            pii_text=match.text,
+        )
         if turn.typed is not None or (match.kind is MatchKind.ACCEPT and not isinstance(act, Ignore)):
             self._listeners.on_heard(turn.typed or _shown(match, act))
         await self._perform(act)

@@ -16,6 +16,9 @@ from voice.services.hearing import Hearing
 
 #: Seconds that a second look may take; after that the first one has to do.
 _SECOND_LOOK_S = 3.0
+#: What only the second look understood needs this average log probability when it has no more words than this:
+#: "uh huh" was written as "That's all" at -1.2, real short answers stayed above -1.0.
+_FEW_WORDS, _SURE_LOG_PROB = 3, -1.0
 
 
 class Words(Protocol):
@@ -109,7 +112,7 @@ class _Heard:
             return first
         finally:
             self._hearing.release()
-        if again is None or not again.hypotheses:
+        if again is None or not again.hypotheses or (first.kind is MatchKind.UNKNOWN and not _is_sure(again)):
             return first
         return settle(first, self._words.understand(again.hypotheses, answer_expected=answer_expected))
 
@@ -121,6 +124,12 @@ class _Typed:
     async def match(self, *, answer_expected: bool) -> Match:
         """Text is its only reading."""
         return self._words.understand(((self._text, 0.0),), answer_expected=answer_expected)
+
+
+def _is_sure(again: Hearing) -> bool:
+    """Whether the better recogniser alone may be believed: hums and coughs it writes as short words, but unsurely."""
+    text, log_prob = again.hypotheses[0]
+    return len(text.split()) > _FEW_WORDS or log_prob >= _SURE_LOG_PROB
 
 
 def settle(first: Match, second: Match) -> Match:
