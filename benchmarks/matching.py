@@ -20,7 +20,7 @@ from schemas.utterance import Matcher
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "benchmarks" / "corpus"
-SETS = ("tune", "held-out")
+SETS = ("tune", "held-out", "fresh")
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def commands(which: str) -> list[Command]:
 
 def names(which: str) -> list[str]:
     """The objects of a set."""
-    if which == "held-out":
-        return lines("names-held-out.txt")
+    if which != "tune":
+        return lines(f"names-{which}.txt")
     data = ROOT / "examples" / "data"
     return [f"sisyphus:{path.relative_to(data)}" for path in sorted(data.rglob("*")) if path.is_file()]
 

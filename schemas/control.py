@@ -148,6 +148,7 @@ NO_COMMAND_LEAD_INS = _forms(
 do not; no do not; never; please never; you must not; you should not; do not ever; i do not want you to
 i do not want to; i would not; i did not ask you to; i did not; i do not need you to; i do not need to
 nobody should; we should not
+somebody should; someone should; they should; he should; she should; people should
 did you; have you; had you; did i; did he; did she; did they; have we; has anybody; who; who will; who did
 did somebody
 why did you; why do you; why would you; why should i; when did you; when will you; when should i; how do you

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.control import LEAD_INS, NO_COMMAND_LEAD_INS
 from schemas.grammar import Frame, Grammar
@@ -25,7 +26,7 @@ LEAST_LEAD_IN, LEAD_IN_COST = 62.0, 0.15
 #: Score from which "don't …", "did you …" or "he said …" makes it no command.
 REFUSAL = 88.0
 #: Words behind which nothing is asked for.
-NEGATIONS = frozenset({"not", "never", "nobody", "no"})
+NEGATIONS = frozenset({"not", "never", "ever", "nobody", "no"})
 #: Most that a lead-in may cost before a form without slots, which has nothing else to be sure by.
 SLOTLESS_PENALTY = 2.0
 #: Most words of a lead-in, of a name and of a free text; most words that a recogniser splits or joins.
@@ -83,6 +84,7 @@ class Layouts:
             plan = _Plan.of(frame, numbers)
             self._plans.setdefault(next(part for part in plan.parts if part >= 0), []).append(plan)
         self._lengths = np.array([len(part.split()) for part in grammar.fixed.texts])
+        self._negated = _negated(grammar.fixed)
         self._longest = int(self._lengths.max(initial=1)) + STRETCH
         self._lead_ins = Phrases.of([plain(form) for form in LEAD_INS])
         self._no_command = Phrases.of([plain(form) for form in NO_COMMAND_LEAD_INS])
@@ -115,6 +117,8 @@ class Layouts:
         scores = likeness(phrases, self._fixed)
         counts = np.array([len(text.split()) for text in phrases.texts])
         fits = (scores >= LEAST_FIXED) & (abs(counts[:, None] - self._lengths[None]) <= STRETCH)
+        # However near the letters are: "ever compress" and "not compress" are not "compress".
+        fits &= ~(_negated(phrases)[:, None] & ~self._negated[None])
         found: dict[int, list[tuple[int, float]]] = {}
         rows, columns = np.nonzero(fits)
         for row, column, score in zip(rows.tolist(), columns.tolist(), scores[fits].tolist(), strict=True):
@@ -205,6 +209,10 @@ class _Plan:
         if self.parts[number] < 0:
             return (count,) if position < count == furthest else ()
         return range(position + 1, furthest + 1)
+
+
+def _negated(phrases: Phrases) -> npt.NDArray[np.bool_]:
+    return np.array([not NEGATIONS.isdisjoint(text.split()) for text in phrases.texts], np.bool_)
 
 
 def _least_fixed(frame: Frame) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -195,3 +197,10 @@ def test_sentences_use_spoken_forms_and_fall_back_without_a_result() -> None:
     assert speaking.say("complete", spoken, result="hello") == "The annual report says hello."
     assert speaking.say("complete", spoken) == "Shouted."
     assert speaking.say("failed", spoken, reason="The disk is full.") == "Failed. The disk is full."
+
+
+def test_templates_load_without_the_matcher() -> None:
+    """The command line reads templates on every start, so nothing that only speech needs comes with them."""
+    code = "import sys, infra.template_catalog; print([m for m in ('numpy', 'rapidfuzz', 'metaphone') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
