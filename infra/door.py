@@ -116,9 +116,9 @@ def check_exposure(settings: Settings) -> None:
     """Refuse to listen to the network without a token.
 
     Raises:
-        ConfigurationError: the host is not loopback and no token is set.
+        ConfigurationError: others can reach the host's address, and no token is set.
     """
-    if not is_loopback(settings.host) and not _token(settings):
+    if not is_loopback(settings.host) and not settings.published_on_loopback and not _token(settings):
         raise ConfigurationError(
             f"listening on {settings.host} lets anybody on the network run commands here; set SISYPHUS_TOKEN to a "
             "long random word (e.g. from `openssl rand -hex 24`), or listen on 127.0.0.1"
