@@ -23,7 +23,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
 from pipecat.turns.types import ProcessFrameResult
-from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
@@ -204,6 +204,11 @@ def user_turns(model: TurnModel, patience_of: PatienceOf = plain_patience) -> LL
         empty_user_turn=None,
         user_turn_stop_timeout=_EMPTY_TURN_S,
         user_turn_strategies=UserTurnStrategies(
-            start=[VADUserTurnStartStrategy(enable_interruptions=False)], stop=[stop]
+            # Words that come so late that their turn has ended without them are a turn of their own.
+            start=[
+                VADUserTurnStartStrategy(enable_interruptions=False),
+                TranscriptionUserTurnStartStrategy(enable_interruptions=False),
+            ],
+            stop=[stop],
         ),
     )

@@ -1,13 +1,12 @@
 """From sound or text to a match: n-best lists, and a second look by the better recogniser where the first is doubtful.
 
-Gate, turn taking and intent all ask here, so that one utterance has one meaning. The second look begins as soon as the
-words look doubtful, while the turn still waits for more of them.
+Gate, turn taking and intent all ask here, so that one utterance has one meaning.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from schemas.match import Match, MatchKind, Reason
@@ -54,7 +53,6 @@ class Understanding:
         self._words = words
         self._awaits_answer = awaits_answer
         self._take: Callable[[], Hearing | None] = lambda: None
-        self._looks: set[asyncio.Task[Hearing | None]] = set()
 
     @property
     def remotes(self) -> Sequence[str]:
@@ -83,17 +81,10 @@ class Understanding:
         match = self._first(hearing)
         if match.reason is Reason.UNFINISHED:
             return UNFINISHED
-        if match.wants_second_look:
-            self._begin(hearing.second_look())
         return CLEAR if match.kind is MatchKind.ACCEPT else DOUBTFUL
 
     def _first(self, hearing: Hearing) -> Match:
         return self._words.understand(hearing.hypotheses, answer_expected=self._awaits_answer())
-
-    def _begin(self, look: Coroutine[object, object, Hearing | None]) -> None:
-        task = asyncio.create_task(look)
-        self._looks.add(task)
-        task.add_done_callback(self._looks.discard)
 
 
 class _Heard:
