@@ -29,6 +29,10 @@ _RELISTEN_S, _RELISTEN_MAX_S = 0.2, 5.0
 #: SQLSTATE of errors that another try may not meet: serialization, deadlock, shutdown, too many connections.
 _PASSING = ("40001", "40P01", "57P01", "57P02", "57P03", "53300", "55P03")
 _NOTIFY = text("SELECT pg_notify(:channel, :letters)")
+#: A query of the catalogue: to_regclass() answers from a cache that may be older than the wait for the lock.
+_HAS_VERSION = (
+    "SELECT 1 FROM pg_tables WHERE tablename = 'alembic_version' AND schemaname = ANY(current_schemas(false))"
+)
 #: An arbitrary number that only migrations of this program lock.
 _MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(7345129004116)"
 
@@ -152,7 +156,7 @@ class PostgresDatabase(Database):
 
 
 def _ensure(connection: Connection) -> None:
-    ensure_schema(connection, "SELECT to_regclass('alembic_version')::text", lock=_MIGRATION_LOCK)
+    ensure_schema(connection, _HAS_VERSION, lock=_MIGRATION_LOCK)
 
 
 async def open_postgres(url: URL) -> PostgresDatabase:
