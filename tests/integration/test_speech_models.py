@@ -20,7 +20,9 @@ from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import run_test
 
 from tests.conftest import need
+from voice.bot.gate import BargeInGate
 from voice.services.errors import VoiceDied
+from voice.services.hearing import Hearing
 from voice.services.piper_engine import PiperEngine, open_piper
 from voice.services.registry import SpeechSettings
 from voice.services.speech import Speech
@@ -147,6 +149,15 @@ async def test_noise_has_no_words(looks: tuple[Listener, Listener], noise: str) 
     pcm = (np.clip(_noises()[noise], -1, 1) * 32767).astype("<i2").tobytes()
     for listener in looks:
         assert (await listener.look(pcm)).hypotheses == ()
+
+
+@pytest.mark.parametrize("voice_name", [*VOICES, "kal16"])
+async def test_no_hum_interrupts_the_bot(looks: tuple[Listener, Listener], voice_name: str) -> None:
+    """Whatever the recogniser writes for "uh huh" and its like, it does not get past the gate."""
+    hums = ("uh huh", "mm hmm", "hmm", "okay", "yeah", "uh", "right")
+    gate = BargeInGate(lambda _: False)
+    heard = {hum: Hearing(await looks[0].look(_spoken(voice_name, hum))) for hum in hums}
+    assert {hum: hearing.text for hum, hearing in heard.items() if gate._is_barge_in(hearing)} == {}
 
 
 async def test_looks_at_the_same_time_stay_apart(looks: tuple[Listener, Listener]) -> None:

@@ -181,8 +181,8 @@ async def test_a_cough_after_the_words_does_not_hold_the_turn() -> None:
 # --- the gate ---------------------------------------------------------------------------------------------
 
 
-def _heard(text: str, no_speech: float = 0.1) -> TranscriptionFrame:
-    return TranscriptionFrame(text, "user", "now", result=Hearing(Look(((text, -0.2),), no_speech)))
+def _heard(text: str, no_speech: float = 0.1, likelihood: float = -0.2) -> TranscriptionFrame:
+    return TranscriptionFrame(text, "user", "now", result=Hearing(Look(((text, likelihood),), no_speech)))
 
 
 async def _through(gate: BargeInGate, *frames: Frame) -> list[Frame]:
@@ -195,13 +195,23 @@ def _is_stop(hearing: Hearing) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("text", "no_speech"),
-    [("No, no, no.", 0.1), ("Alright.", 0.0), ("You had.", 0.2), ("I'm so excited.", 0.4), ("Okay, okay.", 0.0)],
+    ("text", "likelihood", "no_speech"),
+    [
+        ("No, no, no.", -0.2, 0.1),
+        ("Alright.", -0.2, 0.0),
+        ("You had.", -0.2, 0.2),
+        ("I'm so excited.", -0.2, 0.4),
+        ("Okay, okay.", -0.2, 0.0),
+        ("M and H and M", -0.5, 0.16),
+        ("Any time I am.", -0.77, 0.16),
+    ],
 )
-async def test_a_backchannel_neither_interrupts_nor_is_passed_on(text: str, no_speech: float) -> None:
+async def test_a_backchannel_neither_interrupts_nor_is_passed_on(
+    text: str, likelihood: float, no_speech: float
+) -> None:
     """What a recogniser makes of hums and coughs stays here, its invented text included."""
     gate = BargeInGate(_is_stop)
-    passed = await _through(gate, BotStartedSpeakingFrame(), _heard(text, no_speech))
+    passed = await _through(gate, BotStartedSpeakingFrame(), _heard(text, no_speech, likelihood))
     assert [type(frame) for frame in passed] == [UserBackchannelFrame]
     assert cast("UserBackchannelFrame", passed[0]).text == ""
     assert gate.take_hearing() is None

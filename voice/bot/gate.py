@@ -21,9 +21,12 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from voice.services.hearing import Hearing, hearing_of
 
-#: Words that match no command still interrupt when there are this many different ones ("No, no, no." is
-#: what a recogniser makes of "uh huh") and it is this sure that somebody spoke.
-_MIN_WORDS, _MAX_NO_SPEECH = 3, 0.3
+#: Words that match no command still interrupt when there are this many different ones, and the recogniser
+#: is this sure that somebody spoke and of what was said. It makes "No, no, no.", "M and H and M" and
+#: "Any time I am." (likelihood -0.77) of "uh huh" and "mm hmm"; sentences have -0.6 and more.
+_MIN_WORDS, _MAX_NO_SPEECH, _MIN_LIKELIHOOD = 3, 0.3, -0.7
+#: A single letter is a hum spelled out, not a word.
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 class BargeInGate(FrameProcessor):
@@ -72,6 +75,7 @@ class BargeInGate(FrameProcessor):
     def _is_barge_in(self, hearing: Hearing) -> bool:
         if not hearing.hypotheses:
             return False
-        words = set(re.findall(r"\w+", hearing.text.lower()))
-        is_speech = len(words) >= _MIN_WORDS and hearing.no_speech_prob <= _MAX_NO_SPEECH
+        text, likelihood = hearing.hypotheses[0]
+        is_sure = hearing.no_speech_prob <= _MAX_NO_SPEECH and likelihood >= _MIN_LIKELIHOOD
+        is_speech = is_sure and len(set(_WORD.findall(text.lower()))) >= _MIN_WORDS
         return is_speech or self._is_command(hearing)
