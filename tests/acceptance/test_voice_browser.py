@@ -69,7 +69,8 @@ async def test_a_request_spoken_into_the_browser_is_done_and_answered(system: Vo
     flags = microphone(People(tmp_path), "run a slow audit of the quarterly report", tmp_path / "mic.wav")
     async with page_of(system, *flags) as (page, asked):
         await page.get_by_test_id("call").click()
-        await page.wait_for_function("window.__sisyphus.readyMs !== null")
+        await expect(page.get_by_test_id("connection")).to_have_attribute("data-phase", "online", timeout=LONG_MS)
+        assert await page.evaluate("window.__sisyphus.readyMs") is not None
         assert "transport:webrtc" in await page.evaluate("window.__sisyphus.events")
         card = page.get_by_test_id("task-card")
         await expect(card).to_have_count(1, timeout=LONG_MS)
