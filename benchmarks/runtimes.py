@@ -81,7 +81,7 @@ async def bubblewrap(rounds: int, data: str) -> dict[str, Any]:
     bare_argv = bare_bubblewrap()
 
     async def bare() -> None:
-        subprocess.run(bare_argv, check=True, capture_output=True)  # noqa: ASYNC221 - nothing else runs meanwhile
+        subprocess.run(bare_argv, check=True, capture_output=True)
 
     floor, mine = [], []
     for _ in range(rounds):

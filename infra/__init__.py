@@ -1,1 +1,1 @@
-"""Ports, adapters and the cluster client. Roles sit above, documents below; a vendor SDK lives in exactly one adapter."""
+"""Ports, adapters and the cluster client: roles above, documents below, a vendor SDK in exactly one adapter."""

@@ -22,6 +22,9 @@ LABEL_TASK, LABEL_EPOCH, LABEL_NODE = "sisyphus.task", "sisyphus.epoch", "sisyph
 LABEL_CLUSTER = "sisyphus.cluster"
 
 
+DEFAULT_RESOURCES = Resources()
+
+
 class Stream(StrEnum):
     """Where a piece of output came from."""
 
@@ -48,7 +51,7 @@ class ContainerSpec:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     workdir: str | None = None
     stdin: Path | None = None  # a file that is fed to the command; None: empty
-    resources: Resources = Resources()
+    resources: Resources = DEFAULT_RESOURCES
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -186,7 +189,7 @@ async def open_runtime(settings: Settings) -> Runtime:
             await runtime.probe()
         except RuntimeUnavailableError as error:
             reasons.append(f"{url} {error}")
-        except Exception as error:  # noqa: BLE001 - a missing extra only rules out this one
+        except Exception as error:  # a missing extra only rules out this one
             if settings.runtime:
                 raise
             reasons.append(f"{url} {error}")

@@ -64,7 +64,7 @@ class Change:
     Attributes:
         state: the task's new state, checked against the transition table.
         todos: TODO item key -> new state; `durable` names those whose effect now outlives the node.
-        events: appended in order, before the events that the change itself implies (todo, state, output): they led to it.
+        events: appended in order, before the events that the change itself implies: they led to it.
         manifest: the outputs of this attempt; from now on only promotion is left and a cancel comes too late.
         retry_in_s: with state `retry_wait`: when it may be claimed again.
         counts: the failure counts against `max_attempts`.
@@ -93,8 +93,10 @@ class LogChunk:
 
 
 class Listener(Protocol):
-    """Woken when something of its topics may have changed. Spurious and merged wake-ups are allowed, lost ones are
-    not longer than the caller's own time-out."""
+    """Woken when something of its topics may have changed.
+
+    Spurious and merged wake-ups are allowed; a lost one costs no more than the caller's own time-out.
+    """
 
     async def wait(self, timeout_s: float) -> bool:
         """Return True when woken, False after `timeout_s` seconds."""
@@ -135,8 +137,11 @@ class TaskIntake(Protocol):
         ...
 
     async def cancel(self, task_id: str, reason: str = "") -> TaskRecord | None:
-        """Ask for a stop. Unclaimed tasks are canceled at once, running ones are flagged, an unknown id leaves a
-        tombstone (None is returned). Idempotent; too late after the manifest is committed."""
+        """Ask for a stop.
+
+        Unclaimed tasks are canceled at once, running ones are flagged, an unknown id leaves a tombstone (None is
+        returned). Idempotent; too late after the manifest is committed.
+        """
         ...
 
     async def dead_letter(self, source: str, reason: str, body: str, task_id: str | None = None) -> None:
@@ -180,7 +185,7 @@ class TaskReader(Protocol):
 
 
 class LeaseStore(Protocol):
-    """What nodes do. Every method but `claim` raises LeaseLost or returns less when the epoch is not the current one."""
+    """What nodes do. All but `claim` raise LeaseLost, or return less, when the epoch is not the current one."""
 
     async def claim(self, node_id: str, limit: int, terms: LeaseTerms, nodes_lost_limit: int) -> list[Claim]:
         """Claim up to `limit` due tasks: unclaimed ones by priority and age, and those whose lease expired.
@@ -199,8 +204,9 @@ class LeaseStore(Protocol):
         ...
 
     async def record(self, lease: Lease, change: Change) -> TaskRecord:
-        """Write under the lease, in one transaction with its events. A state that ends or leaves the attempt
-        (terminal, retry_wait, queued) gives the lease back.
+        """Write under the lease, in one transaction with its events.
+
+        A state that ends or leaves the attempt (terminal, retry_wait, queued) gives the lease back.
 
         Raises:
             LeaseLost: the epoch is not the task's, or its lease was given back.
