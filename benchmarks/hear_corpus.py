@@ -4,7 +4,7 @@ Needs flite, espeak-ng and the speech weights. One line per utterance: set, kind
 small model, and of the better one where the first look is not sure. `replay` runs the matcher over such a file, so that
 tests need no audio.
 
-Usage: python benchmarks/hear_corpus.py speak | replay [--show]
+Usage: python -m benchmarks.hear_corpus speak | replay [--show]
 """
 
 from __future__ import annotations

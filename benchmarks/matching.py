@@ -1,6 +1,6 @@
-"""How well and how fast utterances are matched; prints JSON. No audio: see hear_corpus.py for real recognition.
+"""How well and how fast utterances are matched; prints JSON. What recognisers heard is replayed (hear_corpus.py).
 
-Usage: python benchmarks/matching.py [--show]. With --show every miss is printed to stderr.
+Usage: python -m benchmarks.matching [--show]. With --show every miss is printed to stderr.
 """
 
 from __future__ import annotations
@@ -185,9 +185,13 @@ def tell(what: str, text: str, match: Match) -> None:
 
 def main() -> None:
     """Print all figures."""
+    # It builds on this module.
+    from benchmarks.hear_corpus import replay
+
     show = "--show" in sys.argv[1:]
     report = {
         "text": {which: quality(which, show=show) for which in SETS},
+        "heard": replay(show=show),
         "speed": [speed(count) for count in (20, 2000)],
     }
     print(json.dumps(report, indent=2))

@@ -58,7 +58,7 @@ abort {task}; kill {task}; call off {task}; end {task}; terminate {task}
 
 _QUIET = """
 stop; stop that; stop it; stop talking; stop speaking; stop there; be quiet; quiet; be silent; silence; hush
-shut up; enough; that is enough; that is all; okay stop; stop saying that; stop telling me; do not talk
+shut up; enough; that is enough; okay stop; stop saying that; stop telling me; do not talk
 quiet down; hold on; wait; wait a moment; wait a minute; pause
 """
 

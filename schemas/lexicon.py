@@ -42,8 +42,13 @@ class Lexicon:
 
     def __init__(self, forms: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         """`forms` maps a form in plain spelling to pairs (value, spoken form)."""
-        self._meanings = [tuple(meanings) for form, meanings in forms.items() if len(form) >= _LEAST_LETTERS]
-        self._phrases = Phrases.of([form for form in forms if len(form) >= _LEAST_LETTERS])
+        by_form: dict[str, list[tuple[str, str]]] = {}
+        for form, meanings in forms.items():
+            # Names lose their article as spans do: "the iliad" is said and heard with one or none.
+            if len(bare(form)) >= _LEAST_LETTERS:
+                by_form.setdefault(bare(form), []).extend(meanings)
+        self._meanings = [tuple(meanings) for meanings in by_form.values()]
+        self._phrases = Phrases.of(list(by_form))
 
     @classmethod
     def of_names(cls, names: Iterable[SpokenName]) -> Lexicon:

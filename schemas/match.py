@@ -17,9 +17,9 @@ from schemas.grammar import UNFINISHED, Frame
 from schemas.lexicon import Found
 
 #: Least total score to act, of a frame's own words, and of a form without slots.
-ACCEPT, ACCEPT_FIXED, ACCEPT_SLOTLESS = 80.0, 70.0, 88.0
+ACCEPT, ACCEPT_FIXED, ACCEPT_SLOTLESS = 80.0, 70.0, 90.0
 #: Least score of a long name, and what each letter that it is shorter adds: short names are near to anything.
-ACCEPT_NAME, LONG_NAME, SHORT_NAME_STEP = 62.0, 10, 3.0
+ACCEPT_NAME, LONG_NAME, SHORT_NAME_STEP = 62.0, 10, 2.0
 #: More that is asked of a name beside free text, and of a kind of task.
 LOOSE_NAME = 10.0
 #: Distance to the next meaning.

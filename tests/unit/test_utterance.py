@@ -50,12 +50,15 @@ def test_near_misses_are_not_taken_for_commands(which: str) -> None:
 
 @pytest.mark.parametrize("which", SETS)
 def test_cut_off_command_starts_no_other_task(which: str) -> None:
-    """No beginning and no ending of any command is taken for a request that was not made."""
+    """No beginning and no ending of a command is taken for a request that was not made.
+
+    A third of them here; ``benchmarks/matching.py`` goes over all.
+    """
     over, templates = MATCHERS[which], set(CATALOG.templates)
     wrong = [
         fragment
-        for command in commands(which)
-        for fragment in fragments(command)
+        for number, command in enumerate(commands(which))
+        for fragment in list(fragments(command))[number % 3 :: 3]
         if is_wrong_task(over.match(fragment), command, templates)
     ]
     assert wrong == []

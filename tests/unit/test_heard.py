@@ -1,0 +1,25 @@
+"""What recognisers made of the corpora, spoken by six synthetic voices: real mishearings, replayed without audio."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.hear_corpus import replay
+
+COUNTS = replay(show=False)
+
+
+@pytest.mark.parametrize("which", [name for name in COUNTS if name.endswith(" command")])
+def test_misheard_commands_are_asked_back_never_mistaken(which: str) -> None:
+    """No mishearing starts another task; at least nine of ten commands are right, also with the poorest voices."""
+    counts = COUNTS[which]
+    assert counts.get("wrong", 0) == 0
+    right = counts["right"] + counts.get("right_but_phrase", 0)
+    assert right >= 0.93 * counts["utterances"]
+
+
+def test_misheard_near_misses_and_fillers_start_nothing() -> None:
+    """At most 1 % of what only sounds like a command is accepted, and of fillers nothing."""
+    near = [counts for name, counts in COUNTS.items() if name.endswith(" near miss")]
+    assert sum(c.get("accepted", 0) for c in near) <= 0.01 * sum(c["utterances"] for c in near)
+    assert COUNTS["tune filler"]["refused"] == COUNTS["tune filler"]["utterances"]
