@@ -9,14 +9,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tarfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
+from infra.errors import StorageError
 from infra.object_store import ObjectStores
 from schemas.lease import Lease
 from schemas.paths import RESERVED_PREFIX, Remote, Scheme
 from schemas.todo import ItemKind, ItemState, TodoItem
 from worker.path_map import PathMap
+
+
+class CorruptCheckpointError(StorageError):
+    """An archive is not what was packed."""
 
 
 class Checkpoints:
@@ -74,6 +79,24 @@ def _unpack(archive: Path, tree: Path) -> None:
     shutil.rmtree(tree)
     tree.mkdir()
     with tarfile.open(archive) as tar:
-        # Links are kept as they were (they are judged when outputs are collected), names are confined to the tree.
-        tar.extractall(tree, filter="tar")
+        # Python before 3.11.4, as in Debian 12, has no filters; later ones want to be told of one.
+        tar.extraction_filter = lambda member, _path: member
+        tar.extractall(tree, _confined(tar))  # noqa: S202 - each member is judged before it is written
     archive.unlink()
+
+
+def _confined(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members, each below the tree. Links are kept as they were: they are judged when outputs are collected.
+
+    Raises:
+        CorruptCheckpointError: a name that leads out of the tree, which none that we packed does.
+    """
+    links: set[PurePosixPath] = set()
+    for member in tar:
+        for name in [member.name, *([member.linkname] if member.islnk() else [])]:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or not links.isdisjoint(path.parents):
+                raise CorruptCheckpointError(f"the checkpoint {tar.name} holds {name!r}, which leads out of its tree")
+        if member.issym():
+            links.add(PurePosixPath(member.name))
+        yield member
