@@ -74,9 +74,9 @@ class TaskRecord(Document):
 
     @property
     def result(self) -> str | None:
-        """The one-line result, if exactly one output is a single line of text."""
+        """The first output that is a single line of text, in the document's order; it is shown and spoken."""
         lines = [x.line for x in self.outputs if x.line is not None]
-        return lines[0] if self.state is TaskState.COMPLETE and len(lines) == 1 else None
+        return lines[0] if self.state is TaskState.COMPLETE and lines else None
 
 
 class NodeRecord(Document):
