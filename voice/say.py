@@ -127,17 +127,19 @@ async def _converse(
         try:
             async with asyncio.timeout(deadline_s):
                 await _until_over(call, transport, running)
+            is_late = False
         except TimeoutError:
-            tell({"t": round(transport.now_s(), 3), "type": "end", "text": "deadline"})
-            unfinished = [record.id for record in call.announcer.records if not record.is_terminal]
-            raise TooLongError(
-                f"not everything had ended and been said within {deadline_s:g} s (open tasks: "
-                f"{', '.join(unfinished) or 'none'}); they go on, `sisyphus status` shows them; --deadline allows more"
-            ) from None
+            is_late = True
         finally:
             await call.closer.close(Reason.DONE)
             await running
-    tell({"t": round(transport.now_s(), 3), "type": "end", "text": "done"})
+    tell({"t": round(transport.now_s(), 3), "type": "end", "text": "deadline" if is_late else "done"})
+    if is_late:
+        unfinished = [record.id for record in call.announcer.records if not record.is_terminal]
+        raise TooLongError(
+            f"not everything had ended and been said within {deadline_s:g} s (open tasks: "
+            f"{', '.join(unfinished) or 'none'}); they go on, `sisyphus status` shows them; --deadline allows more"
+        )
     return call.announcer.records
 
 

@@ -11,7 +11,7 @@ import time
 import urllib.request
 import wave
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,7 +68,8 @@ def running_system(data: Path, *arguments: str, **variables: str) -> Generator[V
     finally:
         if process.poll() is None:
             for member in [*psutil.Process(process.pid).children(recursive=True), process]:
-                member.kill()
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
         process.wait()
 
 
