@@ -5,12 +5,20 @@ Every component is chosen by URL. The defaults are the embedded system below the
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
+from typing import Annotated, Any, cast
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from infra.errors import ConfigurationError
 from schemas.lease import LeaseTerms
@@ -30,6 +38,9 @@ class Settings(BaseSettings):
     runtime: str = Field(default="", description="docker:// or bwrap://; empty: docker if it answers, else bwrap")
     queue: str = Field(default="", description="worker class: NAME-queue instead of sisyphus-queue")
 
+    cluster: str = Field(
+        default="", description="tells containers of two clusters on one machine apart if their database URLs are equal"
+    )
     node_id: str = Field(default="", description="default: <hostname>-<random>")
     slots: int = Field(default=2, ge=1, le=256, description="tasks that a node runs at the same time")
     lease: LeaseTerms = LeaseTerms()
@@ -41,11 +52,15 @@ class Settings(BaseSettings):
     log_limit_mb: int = Field(default=16, ge=1, description="bound of one attempt's spooled log")
 
     default_bucket: str = Field(default="sisyphus", description="bucket of examples, results and logs")
-    file_roots: tuple[Path, ...] = Field(default=(), description="directories that file:// remotes may touch")
-    images: tuple[str, ...] = Field(default=("*",), description="allowed images, as shell patterns")
+    file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="directories that file:// remotes may touch"
+    )
+    images: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",), description="allowed images, as shell patterns"
+    )
     allow_network: bool = Field(default=False, description="may a document ask for resources.network=bridge")
     docker_host_dir: str = Field(default="", description="where the node's task root lies for the Docker daemon")
-    templates: tuple[Path, ...] = Field(default=(), description="further template folders")
+    templates: Annotated[tuple[Path, ...], NoDecode] = Field(default=(), description="further template folders")
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -65,6 +80,19 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
+
+    @field_validator("file_roots", "images", "templates", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """A list in the environment: values between commas, or a JSON list where a value holds a comma."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            try:
+                return cast("Any", json.loads(value))
+            except ValueError as error:
+                raise ValueError(f"neither values between commas nor a JSON list: {error}") from None
+        return [part.strip() for part in value.split(",") if part.strip()]
 
     @field_validator("token", mode="before")
     @classmethod

@@ -23,5 +23,6 @@ class Ports:
 
     @property
     def cluster_id(self) -> str:
-        """What tells this cluster's containers from another's on the same machine: its database."""
-        return hashlib.sha256(self.settings.database_url.encode()).hexdigest()[:16]
+        """What tells this cluster's containers from another's on the same machine: its name and its database."""
+        name = f"{self.settings.cluster}\0{self.settings.database_url}"
+        return hashlib.sha256(name.encode()).hexdigest()[:16]

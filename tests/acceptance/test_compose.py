@@ -144,12 +144,18 @@ def test_images_are_lean_and_unprivileged(cluster: Compose) -> None:
     """No image of ours holds a compiler or runs its service as root; only the worker sees the Docker socket."""
     for service in ("worker", "door", "voice"):
         (container, *_) = cluster.containers(service)
-        owners = docker("top", container, "-eo", "uid,args").splitlines()[1:]
-        assert {line.split()[0] for line in owners if "docker-init" not in line} == {"10001"}, owners
+        owners = docker("top", container, "-eo", "pid,uid,args").splitlines()[1:]
+        assert {line.split()[1] for line in owners if "docker-init" not in line} == {"10001"}, owners
         found = docker(
             "exec", container, "sh", "-c", "command -v gcc cc make uv npm; ls /var/run/docker.sock", check=False
         )
         assert found.split() == (["/var/run/docker.sock"] if service == "worker" else [])
+
+
+def test_two_clusters_on_one_machine_are_told_apart(cluster: Compose) -> None:
+    """Each project's workers carry its name: a sweep must never take another cluster's containers for orphans."""
+    (container, *_) = cluster.containers("worker")
+    assert docker("exec", container, "printenv", "SISYPHUS_CLUSTER").strip() == cluster.name
 
 
 def test_down_leaves_nothing(cluster: Compose) -> None:
