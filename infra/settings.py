@@ -9,7 +9,7 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
             return value
         if value.lstrip().startswith("["):
             try:
-                return cast("Any", json.loads(value))
+                return json.loads(value)
             except ValueError as error:
                 raise ValueError(f"neither values between commas nor a JSON list: {error}") from None
         return [part.strip() for part in value.split(",") if part.strip()]
