@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
+
+#: A skip in CI is a failure, but for reasons that begin like this: no machine could run the test as things are.
+MAY_SKIP_IN_CI = ("no program for",)
+R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 
 def need(condition: object, reason: str) -> None:
@@ -14,3 +20,24 @@ def need(condition: object, reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"needed in CI: {reason}")
     pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Judge the report of a test's phase."""
+    return _no_skip_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Judge the report of a file's collection."""
+    return _no_skip_in_ci((yield))
+
+
+def _no_skip_in_ci(report: R) -> R:
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        if not reason.startswith(MAY_SKIP_IN_CI):
+            report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"
+    return report

@@ -86,10 +86,10 @@ async def test_a_killed_workers_task_is_finished_by_another(cluster: Compose) ->
         }
     )
 
-    def second_runs() -> str | None:
+    def second_runs() -> str:
         task = cluster.task(task_id)
         running = [t for t in task.get("todos", []) if t["state"] == "in_progress" and "second" in t["title"]]
-        return task["node"] if running else None
+        return task["node"] if running else ""
 
     node = await until(second_runs)
     host = node.rpartition("-")[0]
