@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra.errors import ObjectMissingError, SisyphusError
 from infra.log import get_logger
-from infra.object_store import ObjectStores
+from infra.object_store import ObjectInfo, ObjectStores
 from infra.state_store import Change
 from schemas.failure import Cause, Failure
 from schemas.paths import RESERVED_PREFIX, Remote, Scheme
@@ -71,13 +71,15 @@ class Commit:
         async with asyncio.TaskGroup() as group:
             for output in record.outputs:
                 group.create_task(self._promote(output, gate))
-        state = TaskState.EXECUTOR_ERROR if record.failure else TaskState.COMPLETE
+        # Without a manifest the failure in the record is that of an earlier attempt.
+        failure = record.failure if record.committed else None
+        state = TaskState.EXECUTOR_ERROR if failure else TaskState.COMPLETE
         items = [x for x in record.todos if x.kind is ItemKind.STAGE_OUT and x.state is not ItemState.COMPLETED]
-        if record.failure:
+        if failure:
             stored = {str(x.remote) for x in record.outputs}
             items = [x for x in items if str(record.document.outputs[x.index].remote) in stored]
         todos = {x.key: ItemState.COMPLETED for x in items}
-        await self._journal.write(Change(state=state, todos=todos, durable=tuple(todos), failure=record.failure))
+        await self._journal.write(Change(state=state, todos=todos, durable=tuple(todos), failure=failure))
         await self._sweep(record.outputs)
 
     async def _promote(self, output: OutputRecord, gate: asyncio.Semaphore) -> None:
@@ -88,10 +90,10 @@ class Commit:
             except ObjectMissingError:
                 # Another attempt promoted it and swept the staging key: the final object must then be the manifest's.
                 found = await store.stat(output.remote)
-                if found is None or found.size_bytes != output.size_bytes:
+                if found is None or not _is(found, output):
                     raise
                 return
-        if info.size_bytes != output.size_bytes or (info.sha256 or output.sha256) != output.sha256:
+        if not _is(info, output):
             raise _differs(output.remote)
 
     async def _sweep(self, outputs: Sequence[OutputRecord]) -> None:
@@ -107,6 +109,10 @@ def staging_prefix(remote: Remote, task_id: str, epoch: int) -> Remote:
     if remote.scheme is Scheme.FILE:
         return remote.beside(f"{remote.key.rpartition('/')[0]}/{own}")
     return remote.beside(own)
+
+
+def _is(info: ObjectInfo, output: OutputRecord) -> bool:
+    return info.size_bytes == output.size_bytes and info.sha256 in {None, output.sha256}
 
 
 def _differs(remote: Remote) -> AttemptError:

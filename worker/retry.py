@@ -10,6 +10,8 @@ from schemas.task import TaskDocument
 
 #: Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015): uniform in 0..min(cap, base * 2^n).
 BASE_S, CAP_S = 1.0, 60.0
+#: Failed attempts before a committed task is given up: its promotion is replayed without running a command again.
+PROMOTIONS = 10
 _RETRIED = frozenset({Cause.INFRASTRUCTURE})
 
 
@@ -21,7 +23,7 @@ class Decision:
     delay_s: float = 0.0
 
 
-def decide(task: TaskDocument, failure: Failure, attempts: int, chance: float) -> Decision:
+def decide(task: TaskDocument, failure: Failure, attempts: int, chance: float, *, committed: bool = False) -> Decision:
     """The consequence of `failure`.
 
     Args:
@@ -29,10 +31,12 @@ def decide(task: TaskDocument, failure: Failure, attempts: int, chance: float) -
         failure: why the attempt ended.
         attempts: failed attempts before this one.
         chance: uniform in 0..1.
+        committed: the manifest is stored, only its promotion is left.
     """
     if failure.cause is Cause.CANCELED:
         return Decision(TaskState.CANCELED)
     asked = failure.cause is Cause.EXIT and failure.exit_code in task.retry_exit_codes
-    if (asked or failure.cause in _RETRIED) and attempts + 1 < task.max_attempts:
+    limit = max(task.max_attempts, PROMOTIONS) if committed else task.max_attempts
+    if (asked or failure.cause in _RETRIED) and attempts + 1 < limit:
         return Decision(TaskState.RETRY_WAIT, chance * min(CAP_S, BASE_S * 2**attempts))
     return Decision(TaskState.EXECUTOR_ERROR if failure.cause in USER_CAUSES else TaskState.SYSTEM_ERROR)

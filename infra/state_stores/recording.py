@@ -109,6 +109,8 @@ def _apply_columns(draft: Draft, change: Change) -> None:
         draft.set(message=change.message)
     if change.counts:
         draft.set(attempts=draft.row["attempts"] + 1)
+    if draft.row["committed"] and change.state not in TERMINAL:
+        return  # the manifest has said how the task ends; why its promotion is tried again is in the events
     if change.failure is not None or change.manifest is not None or change.state is TaskState.COMPLETE:
         draft.fail(change.failure)
 
