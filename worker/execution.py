@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -33,12 +33,14 @@ from worker.failures import attempt_error
 from worker.log_tail import LogSpool
 from worker.path_map import PathMap
 from worker.ports import Ports
-from worker.staging import used_bytes
+from worker.staging import check_regular, check_way, used_bytes
 
 log = get_logger(__name__)
 
 #: Seconds between two looks at the disk that a command uses, and that a command gets after SIGTERM.
 DISK_LOOK_S, KILL_GRACE_S = 1.0, 2.0
+#: Seconds that the last output may come after the exit.
+LAG_S = 10.0
 
 
 @dataclass(slots=True)
@@ -65,6 +67,8 @@ class Execution:
             ContainerError, CommandNotFoundError: the runtime could not run it.
         """
         item, command = f"command:{index}", self.task.commands[index]
+        if command.stdin:
+            check_regular(self.paths, self.paths.local(command.stdin), command.stdin)
         container = await self.ports.runtime.start(self._spec(index, command))
         loop = asyncio.get_running_loop()
         if self.deadline is None:
@@ -108,25 +112,30 @@ class Execution:
         )
 
     async def _watched(self, container: Container, command: Command, item: str) -> ExitStatus:
-        """The exit status, with output pumped and the disk watched beside it."""
+        """The exit status, with output pumped and the disk watched beside it.
+
+        What fails beside the container ends it: nobody would read its output, so that it could wait for ever.
+        """
         async with self._sinks(command) as sinks:
-            disk = asyncio.create_task(self._watch_disk(container))
+            end = asyncio.create_task(container.wait())
             pump = asyncio.create_task(self._pump(container, sinks))
+            beside = {pump, asyncio.create_task(self._watch_disk())}
             try:
-                status = await container.wait()
+                while not end.done():
+                    done, beside = await _first(end, beside)
+                    _raise_ours(done)
+                status = end.result()
                 # The stream may lag behind the exit, or hang when a daemon restarts: it is no verdict.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(10):
-                        await pump
+                await asyncio.wait({pump}, timeout=LAG_S)
+                broke = _broke(pump)
             finally:
-                for beside in (disk, pump):
-                    beside.cancel()
-                results = await asyncio.gather(disk, pump, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, ContainerError | TimeoutError):
-                raise result
-            if isinstance(result, ContainerError):
-                log.warning("output_stream_broke", task_id=self.task.id, item=item, error=str(result))
+                for task in (end, pump, *beside):
+                    task.cancel()
+                await asyncio.gather(end, pump, *beside, return_exceptions=True)
+        if broke:
+            log.warning("output_stream_broke", task_id=self.task.id, item=item, error=broke)
+            if status.is_success and (command.stdout or command.stderr or self.capture):
+                raise ContainerError(f"the command succeeded, but its output was not received whole: {broke}")
         await asyncio.to_thread(self._check_disk)
         return status
 
@@ -143,18 +152,21 @@ class Execution:
         """Files that the command's streams go to: its own stdout/stderr, and the merged capture."""
         opened: list[BinaryIO] = []
 
-        def sink(path: Path, mode: str) -> list[BinaryIO]:
+        def sink(path: Path, shown: object, mode: str) -> list[BinaryIO]:
+            # A command may have left anything here: a link out of the attempt's root, a pipe that nobody reads.
+            check_way(self.paths, path, shown)
             path.parent.mkdir(parents=True, exist_ok=True)
-            # A command may have left a link here: never follow it out of the attempt's root.
+            if os.path.lexists(path):
+                check_regular(self.paths, path, shown)
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if mode == "ab" else os.O_TRUNC)
             opened.append(cast("BinaryIO", os.fdopen(os.open(path, flags, 0o644), mode)))
             return [opened[-1]]
 
         def own(path: Internal | None) -> list[BinaryIO]:
-            return sink(self.paths.local(path), "wb") if path else []
+            return sink(self.paths.local(path), path, "wb") if path else []
 
         try:
-            merged = sink(self.paths.capture, "ab") if self.capture else []
+            merged = sink(self.paths.capture, "the capture", "ab") if self.capture else []
             out = own(command.stdout)
             err = out if command.stderr is not None and command.stderr == command.stdout else own(command.stderr)
             yield {Stream.STDOUT: out or merged, Stream.STDERR: err or merged}  # what went to a file was not printed
@@ -162,14 +174,10 @@ class Execution:
             for file in opened:
                 file.close()
 
-    async def _watch_disk(self, container: Container) -> None:
+    async def _watch_disk(self) -> None:
         while True:
             await asyncio.sleep(DISK_LOOK_S)
-            try:
-                await asyncio.to_thread(self._check_disk)
-            except Exception:
-                await container.kill()
-                raise
+            await asyncio.to_thread(self._check_disk)
 
     def _check_disk(self) -> None:
         limit = self.task.resources.disk_mb
@@ -189,6 +197,32 @@ class Execution:
         last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
         message = f"exit code {status.code}" + (f": {last[:300]}" if last else "")
         raise attempt_error(Cause.EXIT, message, item, exit_code=status.code, log_tail=tail)
+
+
+async def _first(
+    end: asyncio.Task[ExitStatus], beside: set[asyncio.Task[None]]
+) -> tuple[set[asyncio.Task[None]], set[asyncio.Task[None]]]:
+    """Wait until the container ended or something beside it did: (what did, what goes on)."""
+    waiting: set[asyncio.Task[None] | asyncio.Task[ExitStatus]] = {end, *beside}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    done = {task for task in beside if task.done()}
+    return done, beside - done
+
+
+def _raise_ours(done: Iterable[asyncio.Task[None]]) -> None:
+    """Raise what ended a watcher, except a stream of the runtime that broke."""
+    for task in done:
+        error = task.exception()
+        if error is not None and not isinstance(error, ContainerError):
+            raise error
+
+
+def _broke(pump: asyncio.Task[None]) -> str:
+    """Why the output is not whole; empty if it is. Raises what went wrong on our side of the stream."""
+    if not pump.done():
+        return f"it did not end within {LAG_S:g} s of the command"
+    _raise_ours([pump])
+    return str(pump.exception() or "")
 
 
 async def _discard(container: Container) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -99,6 +100,7 @@ def collect(paths: PathMap, outputs: Iterable[PlacedOutput]) -> list[Produced]:
     """
     produced: list[Produced] = []
     for placed in outputs:
+        check_way(paths, placed.local, placed.output.internal)
         item = f"stage_out:{[x.output for x in paths.outputs].index(placed.output)}"
         remote = placed.output.remote
         if placed.output.is_directory:
@@ -117,7 +119,7 @@ def _collect_directory(paths: PathMap, placed: PlacedOutput, item: str) -> list[
     if not placed.local.is_dir() or placed.local.is_symlink():
         raise attempt_error(Cause.OUTPUT_MISSING, f"the commands never made {placed.output.internal}", item)
     produced: list[Produced] = []
-    for folder, folders, names in os.walk(placed.local, followlinks=False):
+    for folder, folders, names in os.walk(placed.local, followlinks=False, onerror=_unreadable):
         for name in sorted([*names, *(n for n in folders if (Path(folder) / n).is_symlink())]):
             path = Path(folder) / name
             relative = path.relative_to(placed.local).as_posix()
@@ -125,6 +127,56 @@ def _collect_directory(paths: PathMap, placed: PlacedOutput, item: str) -> list[
             if local is not None:
                 produced.append(Produced(local, placed.output.remote.child(_name(relative, item))))
     return produced
+
+
+def _unreadable(error: OSError) -> None:
+    """What cannot be listed cannot be stored, and must not be missing silently."""
+    raise attempt_error(Cause.INVALID, f"a directory of the outputs cannot be read: {error}")
+
+
+def check_way(paths: PathMap, local: Path, shown: object) -> None:
+    """See that no link on the way to `local` leads out of the attempt's files; commands may put one anywhere. Blocking.
+
+    Raises:
+        AttemptError: one does.
+    """
+    try:
+        if local.parent.resolve().is_relative_to(paths.root.resolve()):
+            return
+    except RuntimeError:  # how pathlib reports links in a circle
+        pass
+    raise attempt_error(Cause.INVALID, f"a link on the way to {shown} leaves the task's own files")
+
+
+def check_regular(paths: PathMap, local: Path, shown: object) -> None:
+    """See that `local` is a plain file of the attempt: opening anything else may wait for ever. Blocking.
+
+    Raises:
+        AttemptError: it is missing, a link, or a special file.
+    """
+    check_way(paths, local, shown)
+    try:
+        mode = local.lstat().st_mode
+    except OSError as error:
+        raise attempt_error(Cause.INVALID, f"{shown} cannot be opened: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise attempt_error(Cause.INVALID, f"{shown} is not a plain file")
+
+
+def remove_tree(tree: Path) -> None:
+    """Remove a directory with whatever commands made of it, such as directories without permission. Blocking."""
+
+    def once_more(remove: Callable[[str], object], path: str, _error: object) -> None:
+        with suppress(OSError):
+            for entry in (os.path.dirname(path), path):  # noqa: PTH120
+                if not os.path.islink(entry):  # noqa: PTH114
+                    os.chmod(entry, 0o700)  # noqa: PTH101
+            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                remove(path)
+
+    shutil.rmtree(tree, onerror=once_more)
 
 
 def _name(relative: str, item: str) -> str:
