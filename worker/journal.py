@@ -11,17 +11,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from infra.errors import CancelRequested, LeaseLost
+from infra.errors import CancelRequested, LeaseLost, SisyphusError
+from infra.log import get_logger
 from infra.state_store import Change, StateStore
 from schemas.event import EventType, NewEvent
 from schemas.lease import Lease
 from schemas.record import TaskRecord
 from schemas.todo import ItemState
 
+log = get_logger(__name__)
+
 #: Pause between two writes of gathered milestones, in seconds.
 FLUSH_S = 0.2
-#: Milestones kept between two writes and per attempt; a command that floods loses the rest.
-MAX_PENDING, MAX_EVENTS = 64, 2000
+#: Milestones kept between two writes and per attempt. Beyond that only the latest is kept, written now and then:
+#: a command that floods loses most of what it said, but its progress never stands still.
+MAX_PENDING, MAX_EVENTS, LATE_S = 64, 2000, 10.0
+_TOLD = frozenset({EventType.PROGRESS, EventType.NOTICE})
 
 
 class Journal:
@@ -31,6 +36,7 @@ class Journal:
         self.lease, self.record = lease, record
         self._store = store
         self._pending: list[NewEvent] = []
+        self._late: NewEvent | None = None  # the latest beyond the bounds
         self._taken = 0
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -41,8 +47,13 @@ class Journal:
 
     def note(self, event: NewEvent) -> None:
         """Gather an event; it is written with the next change or by `flush_loop`. Never blocks."""
-        if self._taken >= MAX_EVENTS or len(self._pending) >= MAX_PENDING:
+        self._wake.set()
+        if event.type in _TOLD and (self._taken >= MAX_EVENTS or len(self._pending) >= MAX_PENDING):
+            self._late = event
             return
+        if self._late is not None:
+            self._pending.append(self._late)
+            self._late = None
         if event.type is EventType.PROGRESS and self._pending and self._pending[-1].type is EventType.PROGRESS:
             last = self._pending[-1].data
             if not event.data.get("message") or event.data.get("message") == last.get("message"):
@@ -51,12 +62,16 @@ class Journal:
                 self._taken -= 1
         self._pending.append(event)
         self._taken += 1
-        self._wake.set()
+
+    def _take(self) -> list[NewEvent]:
+        gathered = [*self._pending, self._late] if self._late is not None else self._pending
+        self._pending, self._late = [], None
+        return gathered
 
     async def write(self, change: Change) -> TaskRecord:
         """Write a change, with what was gathered before it."""
         async with self._lock:
-            gathered, self._pending = self._pending, []
+            gathered = self._take()
             writing = asyncio.ensure_future(self._store.record(self.lease, _with(change, gathered)))
             try:
                 self.record = await asyncio.shield(writing)
@@ -64,6 +79,9 @@ class Journal:
                 # A write that was begun is finished, so that the record here is what the database has.
                 with suppress(Exception):
                     self.record = await writing
+                raise
+            except SisyphusError:
+                self._pending = [*gathered, *self._pending]  # said later: the database did not answer
                 raise
             return self.record
 
@@ -79,12 +97,16 @@ class Journal:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await asyncio.sleep(FLUSH_S)
-            if self._pending:
-                try:
-                    await self.write(Change())
-                except (LeaseLost, CancelRequested):
-                    return  # the lease keeper and the recipe's own next write find out too, and act on it
+            await asyncio.sleep(FLUSH_S if self._pending else LATE_S)
+            if not (self._pending or self._late):
+                continue
+            try:
+                await self.write(Change())
+            except (LeaseLost, CancelRequested):
+                return  # the lease keeper and the recipe's own next write find out too, and act on it
+            except SisyphusError as error:
+                log.warning("milestones_not_stored", task_id=self.lease.task_id, error=str(error), consequence="later")
+                self._wake.set()
 
 
 def _with(change: Change, gathered: list[NewEvent]) -> Change:

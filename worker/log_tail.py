@@ -12,9 +12,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import BinaryIO
 
+from infra.errors import SisyphusError
+from infra.log import get_logger
 from infra.runtime import Stream
 from infra.state_store import StateStore
 from schemas.lease import Lease
+
+log = get_logger(__name__)
 
 #: Lines and characters of the tail that goes into a failure.
 TAIL_LINES, TAIL_CHARS = 100, 16_384
@@ -22,8 +26,8 @@ TAIL_LINES, TAIL_CHARS = 100, 16_384
 MAX_LINE_CHARS = 16_384
 #: Characters of an attempt that are offered to live readers; the store bounds them too.
 LIVE_CHARS = 1_200_000
-#: Pause between two chunks for live readers, in seconds.
-PUBLISH_S = 0.25
+#: Pause between two chunks for live readers, in seconds, and their size.
+PUBLISH_S, CHUNK_CHARS = 0.25, 65_536
 
 
 class LogSpool:
@@ -38,13 +42,16 @@ class LogSpool:
     ) -> None:
         self._file: BinaryIO | None = None
         self._path, self._limit, self._on_command = path, limit_bytes, on_command
-        self._secrets = sorted((s for s in secrets if len(s) >= 4), key=len, reverse=True)
+        # A secret of several lines, such as a key, is mostly printed in several pieces.
+        lines = {line.strip() for secret in secrets for line in (secret, *secret.splitlines())}
+        self._secrets = sorted((line for line in lines if len(line) >= 4), key=len, reverse=True)
         self._decoders = {s: codecs.getincrementaldecoder("utf-8")("replace") for s in Stream}
         self._partial = dict.fromkeys(Stream, "")
         self._tail = ""
         self._live: list[str] = []
         self._live_chars = self._live_offset = 0
-        self._fresh = asyncio.Event()
+        self._fresh, self._publishing = asyncio.Event(), asyncio.Lock()
+        self._publication: asyncio.Future[None] | None = None
         self.size_bytes = 0
         self.dropped_bytes = 0
 
@@ -101,16 +108,33 @@ class LogSpool:
         while True:
             await self._fresh.wait()
             await asyncio.sleep(PUBLISH_S)
-            await self.publish(store, lease)
+            try:
+                await self.publish(store, lease)
+            except SisyphusError as error:
+                log.warning("live_log_not_stored", task_id=lease.task_id, error=str(error), consequence="tried again")
+                self._fresh.set()
 
     async def publish(self, store: StateStore, lease: Lease) -> None:
-        """Publish what came since the last round, now."""
-        self._fresh.clear()
-        text, self._live = "".join(self._live), []
-        offset = self._live_offset
-        self._live_offset += len(text)
-        for start in range(0, len(text), 65_536):
-            await store.append_log(lease, offset + start, text[start : start + 65_536])
+        """Publish what came since the last round, now.
+
+        A chunk that is under way is finished although its caller is canceled: the last lines of a command are often
+        the reason why the loop ends.
+        """
+        self._publication = asyncio.ensure_future(self._publish(store, lease))
+        self._publication.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(self._publication)
+
+    async def _publish(self, store: StateStore, lease: Lease) -> None:
+        async with self._publishing:
+            self._fresh.clear()
+            text, self._live = "".join(self._live), []
+            for start in range(0, len(text), CHUNK_CHARS):
+                try:
+                    await store.append_log(lease, self._live_offset, text[start : start + CHUNK_CHARS])
+                except BaseException:
+                    self._live.insert(0, text[start:])
+                    raise
+                self._live_offset += len(text[start : start + CHUNK_CHARS])
 
     def close(self) -> None:
         """Flush the spool to disk."""
