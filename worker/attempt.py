@@ -11,7 +11,7 @@ import asyncio
 import random
 import shutil
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -80,14 +80,15 @@ class Attempt:
             await self._conclude(recipe)
         except LeaseLost:
             log.warning("lease_lost", task_id=self.lease.task_id, epoch=self.lease.epoch, consequence="discarded")
-        except SisyphusError as error:
-            # The database does not answer: the lease runs out and another node takes over.
-            log.error("outcome_not_stored", task_id=self.lease.task_id, error=str(error))
+        except Exception as error:  # noqa: BLE001 - nothing could be written: the lease runs out, another node goes on
+            log.error("outcome_not_stored", task_id=self.lease.task_id, error=f"{type(error).__name__}: {error}")
         finally:
             recipe.cancel()
-            self._spool.close()
-            await asyncio.gather(*self._removals)
-            await asyncio.to_thread(shutil.rmtree, self._root, True)
+            await asyncio.wait({recipe})
+            await asyncio.gather(*self._removals, return_exceptions=True)
+            with suppress(OSError):
+                self._spool.close()
+            await asyncio.to_thread(staging.remove_tree, self._root)
 
     # ------------------------------------------------------------------ the recipe
 
@@ -183,14 +184,25 @@ class Attempt:
 
     async def _push_log(self) -> None:
         """Keep the log beside the outputs. Losing it is worth a line, not the task."""
+        await self._end_log()
+        await self._keep_log()
+
+    async def _end_log(self) -> None:
+        """The rest of the output for live readers, while the lease is held."""
+        try:
+            await self._spool.publish(self._ports.store, self.lease)
+        except SisyphusError as error:
+            log.warning("live_log_not_ended", task_id=self.lease.task_id, error=str(error))
+
+    async def _keep_log(self) -> None:
+        """The whole log as an object of this attempt alone, so that it may be stored after the lease was given back."""
         if self._spool.size_bytes == 0:
             return
-        await self._spool.publish(self._ports.store, self.lease)
-        self._spool.close()
         remote = log_remote(self._ports.settings.default_bucket, self.lease.task_id, self.lease.epoch)
         try:
+            self._spool.close()
             await self._ports.objects.at(remote).store(self._spool.path, remote)
-        except SisyphusError as error:
+        except (SisyphusError, OSError) as error:
             log.warning("log_not_stored", task_id=self.lease.task_id, error=str(error))
 
     async def _forget_checkpoints(self) -> None:
@@ -229,42 +241,53 @@ class Attempt:
             raise LeaseLost
         if isinstance(error, CancelRequested) or why is Stop.CANCELED:
             await self._cancel()
-        elif error is None:
-            await self._journal.write(Change(state=TaskState.QUEUED, message="released by a node that stops"))
-        else:
-            await self._fail(classify(error, self._item))
+            return
+        try:
+            if error is None:
+                await self._journal.write(Change(state=TaskState.QUEUED, message="released by a node that stops"))
+            else:
+                await self._fail(classify(error, self._item))
+        except CancelRequested:
+            await self._cancel()
 
     async def _cancel(self) -> None:
-        await self._push_log()
+        await self._end_log()
         if self._journal.record.committed:
-            await Commit(self._ports.objects, self._journal).finish()  # it came too late
+            await self._promote()  # it came too late
             return
         await self._journal.write(Change(state=TaskState.CANCELED, failure=_canceled()))
+        await self._keep_log()  # afterwards: whoever canceled need not wait for a slow object store
         await self._forget_checkpoints()
 
     async def _fail(self, failure: Failure) -> None:
         log.info(
             "attempt_failed", task_id=self.lease.task_id, epoch=self.lease.epoch, **failure.model_dump(mode="json")
         )
-        decision = retry.decide(self._task, failure, self._journal.record.attempts, random.random())  # noqa: S311
         await self._push_log()
-        try:
-            if decision.state is TaskState.RETRY_WAIT:
-                change = Change(state=decision.state, failure=failure, retry_in_s=decision.delay_s, counts=True)
-                await self._journal.write(change)
-                return
-            if failure.cause in USER_CAUSES and await self._store_logs(failure):
-                return
-            todos = {failure.item: ItemState.FAILED} if failure.item else {}
-            letter = failure.message if decision.state is TaskState.SYSTEM_ERROR else None
-            change = Change(state=decision.state, failure=failure, counts=True, dead_letter=letter)
-            await self._journal.move(todos, change)
-            await self._forget_checkpoints()
-        except CancelRequested:
-            await self._cancel()
+        await self._settle(failure)
+
+    async def _settle(self, failure: Failure) -> None:
+        """Write what follows from a failure: another attempt, or the end."""
+        record = self._journal.record
+        decision = retry.decide(self._task, failure, record.attempts, random.random(), committed=record.committed)  # noqa: S311
+        if decision.state is TaskState.RETRY_WAIT:
+            change = Change(state=decision.state, failure=failure, retry_in_s=decision.delay_s, counts=True)
+            await self._journal.write(change)
+            return
+        if failure.cause in USER_CAUSES and await self._store_logs(failure):
+            return
+        todos = {failure.item: ItemState.FAILED} if failure.item else {}
+        letter = failure.message if decision.state is TaskState.SYSTEM_ERROR else None
+        is_counted = self._journal.record.attempts > record.attempts
+        change = Change(state=decision.state, failure=failure, counts=not is_counted, dead_letter=letter)
+        await self._journal.move(todos, change)
+        await self._forget_checkpoints()
 
     async def _store_logs(self, failure: Failure) -> bool:
-        """``>>`` outputs are stored even when the commands failed, by the same commit; False if there are none."""
+        """``>>`` outputs are stored even when the commands failed, by the same commit; False if it did not end so.
+
+        A log that cannot be stored is no reason to run a failed command again: the failure stays what it was.
+        """
         paths = path_map.plan(self._task, self._root, [])
         logs = [x for x in paths.outputs if x.output.internal is Capture.LOG]
         if not logs or not paths.capture.exists():
@@ -272,11 +295,23 @@ class Attempt:
         todos = {failure.item: ItemState.FAILED} if failure.item else {}
         state = None if self._journal.record.state is TaskState.COMMITTING else TaskState.COMMITTING
         await self._journal.move(todos, Change(state=state, failure=failure, counts=True))
-        commit = Commit(self._ports.objects, self._journal)
-        await asyncio.to_thread(frame_log, paths, self._task, failure.message)
-        await commit.outputs(await asyncio.to_thread(staging.collect, paths, logs), failure)
-        await commit.finish()
+        try:
+            await asyncio.to_thread(frame_log, paths, self._task, failure.message)
+            produced = await asyncio.to_thread(staging.collect, paths, logs)
+            await Commit(self._ports.objects, self._journal).outputs(produced, failure)
+        except (SisyphusError, OSError, ExceptionGroup) as error:
+            log.warning("log_output_not_stored", task_id=self.lease.task_id, error=classify(error, None).message)
+            return False
+        await self._promote()
         return True
+
+    async def _promote(self) -> None:
+        """End a task whose manifest is committed, now or by another attempt that replays it."""
+        try:
+            await Commit(self._ports.objects, self._journal).finish()
+            await self._forget_checkpoints()
+        except (SisyphusError, OSError, ExceptionGroup) as error:
+            await self._settle(classify(error, None))
 
 
 def frame_log(paths: PathMap, task: TaskDocument, result: str) -> None:
