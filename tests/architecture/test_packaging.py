@@ -1,0 +1,106 @@
+"""The wheel: what a user installs holds everything that runs and nothing else, and the command finds it."""
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from infra.cli import COMMANDS
+from infra.door import DOORS
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ["infra", "orchestrator", "schemas", "voice", "worker"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel that was built from this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_our_names_are_ours_alone():
+    """No other installed distribution brings a package called like one of our five."""
+    owners = packages_distributions()
+    strangers = {name: set(owners.get(name, ())) - {"sisyphus-cluster"} for name in PACKAGES}
+    assert not any(strangers.values()), strangers
+
+
+def test_the_wheel_holds_what_runs_and_nothing_else(wheel):
+    """Five packages, templates and page; no tests, images, page sources or Node packages."""
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
+    shipped = {path.name for path in (ROOT / "templates").glob("*.yaml")}
+    assert {Path(name).name for name in names if name.startswith("infra/catalog/")} == shipped
+    listed = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True)
+    python = {name for name in listed.stdout.splitlines() if name.endswith(".py") and (ROOT / name).exists()}
+    assert python <= set(names)
+    for unwanted in ("/tests/", "node_modules", "voice/web/src", "infra/images", "infra/deploy", "__pycache__", ".ts"):
+        assert not [name for name in names if unwanted in name]
+    if (ROOT / "voice/web/dist").is_dir():
+        assert "voice/web/dist/index.html" in names
+        assert any(name.startswith("voice/web/dist/assets/") for name in names)
+
+
+def test_the_wheel_runs_by_itself(wheel, tmp_path):
+    """Unpacked anywhere, the command works and finds the templates that came with it."""
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    script = (
+        "import sys, infra.cli, infra.template_catalog as t;"
+        "print(infra.cli.__file__); print(t.shipped_folder()); sys.exit(infra.cli.run(['templates', '--json']))"
+    )
+    environment = {
+        "PYTHONPATH": str(tmp_path / "site"),
+        "PATH": "/usr/bin:/bin",
+        "SISYPHUS_DATA": str(tmp_path / "data"),
+    }
+    run = [sys.executable, "-c", script]
+    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{tmp_path}/site/infra/cli.py\n{tmp_path}/site/infra/catalog\n")
+    assert "count-words" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("group", "table"),
+    [
+        ("sisyphus.commands", {name: entry.target for name, entry in COMMANDS.items()}),
+        ("sisyphus.doors", {name: target for name, (target, _) in DOORS.items()}),
+    ],
+)
+def test_tables_mirror_the_entry_points(group, table):
+    """The tables that are read instead of package metadata say the same, and every target exists."""
+    assert PROJECT["project"]["entry-points"][group] == table
+    for target in table.values():
+        module, _, name = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), name)), target
+
+
+def test_named_extras_exist():
+    """Whatever a message tells people to install can be installed."""
+    extras = {entry.extra for entry in COMMANDS.values()} | {extra for _, extra in DOORS.values()}
+    assert extras - {""} <= set(PROJECT["project"]["optional-dependencies"])
+
+
+def test_locks_cover_what_is_required():
+    """Every package that pyproject.toml requires is pinned with hashes in the lock that set-up installs."""
+    lock = (ROOT / "requirements" / "dev.lock").read_text()
+    pinned = {line.split("==")[0] for line in lock.splitlines() if "==" in line and not line.startswith((" ", "#"))}
+    project = PROJECT["project"]
+    wanted = list(project["dependencies"])
+    for group in [*project["optional-dependencies"].values(), *PROJECT["dependency-groups"].values()]:
+        wanted += group
+    names = {re.split(r"[^A-Za-z0-9-]", entry)[0] for entry in wanted} - {"sisyphus-cluster"}
+    assert names <= pinned
+    assert lock.count("==") <= lock.count("--hash=sha256:")
