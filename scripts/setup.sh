@@ -135,7 +135,7 @@ install_locked() {
 }
 
 page() {
-  sources="voice/web/package-lock.json voice/web/index.html voice/web/vite.config.ts"
+  sources="voice/web/package.json voice/web/package-lock.json voice/web/index.html voice/web/vite.config.ts voice/web/tsconfig.json"
   sources="$sources $(find voice/web/src voice/web/public voice/web/scripts -type f 2>/dev/null | sort)"
   # shellcheck disable=SC2086
   if fresh page $sources && [ -f voice/web/dist/index.html ]; then return 0; fi
