@@ -182,10 +182,10 @@ async def _templates(settings: Settings) -> Iterable[Check]:
 async def _port(settings: Settings) -> Iterable[Check]:
     from infra.door import check_exposure, open_socket
 
-    title = f"port {settings.port}"
     if running := running_system(settings.data):
-        return [good(title, f"a system is running at {running['url']} (process {running['pid']})")]
+        return [good("port", f"a system is running at {running['url']} (process {running['pid']})")]
     check_exposure(settings)
+    title = f"port {settings.port}"
     try:
         open_socket(settings.host, settings.port).close()
     except SisyphusError as error:

@@ -12,6 +12,7 @@ from rich.text import Text
 from infra.commands.checks import examine
 from infra.commands.ending import ExitCode
 from infra.commands.options import AsJson, Data, client_settings, finish, print_json
+from infra.commands.render import show
 from infra.health import Check, Health
 from infra.settings import Settings
 
@@ -57,9 +58,5 @@ def _show(checks: list[Check], problems: int) -> None:
         if check.remedy:
             said.append(f"\n→ {check.remedy}", style="yellow" if check.health is Health.PROBLEM else "dim")
         table.add_row(_MARKS[check.health], check.name, said)
-    console = Console(highlight=False)
-    console.print(table)
-    console.print()
-    console.print(
-        f"{problems} problem{'' if problems == 1 else 's'}" if problems else "everything that is needed works"
-    )
+    wrong = f"{problems} problem{'' if problems == 1 else 's'}"
+    show(table, "", wrong if problems else "everything that is needed works")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -18,17 +19,27 @@ from schemas.template import Template
 
 #: Longest log tail that `status` shows, in lines.
 _TAIL_LINES = 12
+#: Columns of a line that no terminal shows: nothing is wrapped or cut.
+_PIPE_WIDTH = 10_000
 
 
-def console() -> Console:
-    """Where text for people goes; rich drops colours by itself where nobody sees them."""
-    return Console(highlight=False, soft_wrap=False)
+def show(*parts: RenderableType) -> None:
+    """Print for people; a pipe gets no colours and whole lines without padding, so that they can be searched."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+        return
+    console = Console(highlight=False, width=_PIPE_WIDTH)
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    sys.stdout.flush()
 
 
 def _grid(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
     for head in heads:
-        table.add_column(head, no_wrap=head not in {"what", "node"}, overflow="fold" if head == "task" else "ellipsis")
+        table.add_column(head, no_wrap=True, overflow="fold" if head == "task" else "ellipsis")
     return table
 
 
@@ -41,7 +52,8 @@ def task_table(records: Sequence[TaskRecord]) -> RenderableType:
     for record in records:
         said = record.result or (record.failure.message if record.failure else record.message) or ""
         done = f"{record.progress:.0f} %"
-        row = (Text(record.document.name), state_text(record.state), done, age(record.created_at, now), Text(said))
+        what = Text(said.partition("\n")[0])
+        row = (Text(record.document.name), state_text(record.state), done, age(record.created_at, now), what)
         table.add_row(record.id, *row)
     return table
 

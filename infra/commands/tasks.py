@@ -104,7 +104,7 @@ def status(
         if as_json:
             print_json(view(record))
         else:
-            render.console().print(render.task_block(record, await _tail(cluster, record)))
+            render.show(render.task_block(record, await _tail(cluster, record)))
         return ExitCode.COMPLETE
 
     finish(with_cluster(data, work))
@@ -123,7 +123,7 @@ def watch(task: TaskArgument, as_json: AsJson = False, data: Data = None) -> Non
     async def work(cluster: Cluster) -> int:
         record = await watch_task(cluster, await cluster.status(task), as_json=as_json, data=data)
         if not as_json:
-            render.console().print(render.ending_block(record))
+            render.show(render.ending_block(record))
         return OF_STATE[record.state]
 
     finish(with_cluster(data, work))
@@ -200,7 +200,7 @@ def templates(
         print_json(chosen)
         return
     for template in chosen:
-        render.console().print(render.template_block(template))
+        render.show(render.template_block(template))
 
 
 def _read(file: str) -> bytes:
@@ -250,7 +250,7 @@ async def _submit(cluster: Cluster, task: TaskDocument, *, wait: bool, as_json: 
         print_json(view(record))
     else:
         record = await watch_task(cluster, record, as_json=False, data=data)
-        render.console().print(render.ending_block(record))
+        render.show(render.ending_block(record))
     return OF_STATE[record.state]
 
 
@@ -260,10 +260,7 @@ async def _overview(cluster: Cluster, states: list[TaskState], limit: int, *, as
     if as_json:
         print_json({"tasks": [summary(x) for x in records], "nodes": nodes})
         return ExitCode.COMPLETE
-    console = render.console()
-    console.print(render.task_table(records))
-    console.print()
-    console.print(render.node_table(nodes, cluster.settings.lease.ttl_s, start))
+    render.show(render.task_table(records), "", render.node_table(nodes, cluster.settings.lease.ttl_s, start))
     return ExitCode.COMPLETE
 
 

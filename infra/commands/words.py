@@ -75,13 +75,12 @@ def event_line(event: Event) -> str | None:
             words = str(data.get("message") or "")
             line = f"{percent:.0f} % {words}".rstrip() if isinstance(percent, int | float) else words or None
         case EventType.RETRY:
-            line = f"another try in {data.get('delay_s')} s"
+            delay_s = data.get("delay_s")
+            line = f"another try in {delay_s:.1f} s" if isinstance(delay_s, int | float) else "another try"
         case EventType.CANCEL_REQUESTED:
             line = f"cancel requested: {data.get('reason') or 'no reason given'}"
         case EventType.REOPENED:
             line = "steps whose effect was lost start again"
-        case EventType.OUTPUT:
-            line = f"stored {data.get('remote')}"
         case _:
             pass
     return line
