@@ -204,6 +204,17 @@ async def test_words_are_acted_on_once_however_late_they_are(tmp_path: Path, del
         assert len(await house.cluster.store.find(session="s")) == 1
 
 
+async def test_the_answer_to_words_that_interrupt_is_said(tmp_path: Path) -> None:
+    """A command in the middle of a sentence cuts the sentence, and its own answer is not cut with it."""
+    need(shutil.which("flite"), "flite speaks the request (apt-get install flite)")
+    speech = bytes(RATE_IN_HZ * 2) + People(tmp_path).say("what is the status")
+    ear = FakeEar("what is the status")
+    async with embedded(tmp_path / "data") as house, calling(house, ear=ear, speech=speech) as caller:
+        long = caller.call.mouth.say("long " * 100)
+        assert await asyncio.wait_for(long.done, 10) is Outcome.CUT
+        await caller.until(lambda: caller.says()[1:] == ["Nothing is running. You can ask for a task."], 5)
+
+
 async def test_a_client_that_vanished_is_noticed(tmp_path: Path) -> None:
     """A peer that is silently gone ends its call within seconds; its tasks are not touched."""
     is_alive = True

@@ -71,6 +71,10 @@ class Mouth(Protocol):
         """Stop speaking now."""
         ...
 
+    def interrupt(self) -> None:
+        """An interruption is on its way to the mouth."""
+        ...
+
 
 class Tasks(Protocol):
     """What is needed of the session's tasks."""
@@ -149,13 +153,13 @@ class Intent(Stage):
         if isinstance(frame, RTVISendTextFrame):
             self.take_typed(frame.text)
         else:
-            self._follow_voice(frame)
+            self._follow_voice(frame, direction)
         if isinstance(frame, EndFrame | CancelFrame):
             self.shut()
             await self.end_loop()
         await self.push_frame(frame, direction)
 
-    def _follow_voice(self, frame: Frame) -> None:
+    def _follow_voice(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, UserStartedSpeakingFrame | VADUserStartedSpeakingFrame):
             self._floor.take(Holder.USER)
         elif isinstance(frame, UserStoppedSpeakingFrame):
@@ -164,6 +168,8 @@ class Intent(Stage):
             self._latency.speech_ended(frame.timestamp - frame.stop_secs)
         elif isinstance(frame, InterruptionFrame):
             self._interrupted_at_s = self._now_s()
+            if direction is FrameDirection.DOWNSTREAM:
+                self._mouth.interrupt()
 
     def _take_spoken(self) -> None:
         ear = self._understanding.take_heard()

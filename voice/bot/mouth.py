@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 
 from pipecat.frames.frames import (
@@ -34,6 +35,8 @@ log = get_logger(__name__)
 _MAX_WAITING = 16
 #: The longest wait for a sentence to have been played: a start, and the slowest speech per character.
 _START_S, _PER_CHAR_S = 15.0, 0.15
+#: The longest wait for an interruption that was announced to arrive.
+_PASSAGE_S = 1.0
 
 
 class Outcome(StrEnum):
@@ -95,6 +98,8 @@ class Mouth(Stage):
         self._waiting: deque[Utterance] = deque()
         self._current: Utterance | None = None
         self._news = asyncio.Event()
+        self._passage = asyncio.Event()
+        self._passage.set()
         self._is_shut = False
         self.playout = Playout(self)
 
@@ -108,6 +113,14 @@ class Mouth(Stage):
         self._floor.take(Holder.BOT)
         self._news.set()
         return utterance
+
+    def interrupt(self) -> None:
+        """Drop what was given so far: an interruption is on its way down to here.
+
+        What is given from now on, such as the answer to the very words that interrupted, is said behind it.
+        """
+        self._break_off()
+        self._passage.clear()
 
     async def hush(self) -> None:
         """Stop speaking now; whatever waits is dropped."""
@@ -127,8 +140,12 @@ class Mouth(Stage):
             self.begin_loop(self._speak(), "mouth")
             return
         if isinstance(frame, InterruptionFrame):
-            self._break_off()
-        elif isinstance(frame, EndFrame | CancelFrame):
+            if self._passage.is_set():
+                self._break_off()
+            await self.push_frame(frame, direction)
+            self._passage.set()
+            return
+        if isinstance(frame, EndFrame | CancelFrame):
             self.shut()
             await self.end_loop()
         await self.push_frame(frame, direction)
@@ -144,6 +161,9 @@ class Mouth(Stage):
                 self._floor.leave(Holder.BOT)
                 self._news.clear()
                 await self._news.wait()
+            await self._passage_free()
+            if not self._waiting:
+                continue
             utterance = self._current = self._waiting.popleft()
             await self.push_frame(TTSSpeakFrame(utterance.text, append_to_context=False))
             try:
@@ -153,6 +173,13 @@ class Mouth(Stage):
                 log.warning("utterance_lost", deadline_s=utterance.deadline_s, consequence="it is not waited for")
                 utterance.break_off()
             self._current = None
+
+    async def _passage_free(self) -> None:
+        # Handed to the voice ahead of the interruption, the answer would be dropped by it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PASSAGE_S):
+                await self._passage.wait()
+        self._passage.set()
 
     def _break_off(self) -> None:
         while self._waiting:
