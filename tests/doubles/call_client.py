@@ -31,6 +31,7 @@ class CallClient:
         self.messages: list[tuple[float, dict[str, Any]]] = []
         self.sound: list[tuple[float, bytes]] = []
         self.closed = asyncio.Event()
+        self._lost: websockets.ConnectionClosed | None = None
         self._news = asyncio.Condition()
         self._microphone: asyncio.Queue[bytes] = asyncio.Queue()
         self.speech_ended_s = 0.0
@@ -70,6 +71,8 @@ class CallClient:
                     if wanted(message):
                         return message
                 seen = len(self.messages)
+                if self._lost is not None:
+                    raise self._lost
                 await self._news.wait()
 
     async def event(self, timeout_s: float = 30.0, **fields: Any) -> dict[str, Any]:
@@ -154,10 +157,12 @@ class CallClient:
                     elif frame.WhichOneof("frame") == "message":
                         self.messages.append((self.now_s(), json.loads(frame.message.data)))
                     self._news.notify_all()
-        except websockets.ConnectionClosed:
-            pass
+        except websockets.ConnectionClosed as error:
+            self._lost = error
         finally:
             self.closed.set()
+            async with self._news:
+                self._news.notify_all()
 
     def _at(self, message: dict[str, Any]) -> float:
         return next(t for t, m in self.messages if m is message)

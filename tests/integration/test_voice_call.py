@@ -208,7 +208,8 @@ async def test_the_answer_to_words_that_interrupt_is_said(tmp_path: Path) -> Non
     """A command in the middle of a sentence cuts the sentence, and its own answer is not cut with it."""
     need(shutil.which("flite"), "flite speaks the request (apt-get install flite)")
     speech = bytes(RATE_IN_HZ * 2) + People(tmp_path).say("what is the status")
-    ear = FakeEar("what is the status")
+    # Late enough that the turn ends with these very words.
+    ear = FakeEar("what is the status", 0.6)
     async with embedded(tmp_path / "data") as house, calling(house, ear=ear, speech=speech) as caller:
         long = caller.call.mouth.say("long " * 100)
         assert await asyncio.wait_for(long.done, 10) is Outcome.CUT
