@@ -18,6 +18,8 @@ from schemas.task import Resources
 
 #: Labels that let any process find what an attempt left behind.
 LABEL_TASK, LABEL_EPOCH, LABEL_NODE = "sisyphus.task", "sisyphus.epoch", "sisyphus.node"
+#: Which start of that node: one that was started again under its old name must not be fenced for its predecessor.
+LABEL_BOOT = "sisyphus.boot"
 #: Which cluster a container belongs to: several may share a machine and must not sweep each other.
 LABEL_CLUSTER = "sisyphus.cluster"
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from infra.errors import ContainerError
 from infra.log import get_logger
 from infra.runtime import (
+    LABEL_BOOT,
     LABEL_CLUSTER,
     LABEL_EPOCH,
     LABEL_NODE,
@@ -106,6 +107,7 @@ class Execution:
                 LABEL_TASK: self.task.id or "",
                 LABEL_EPOCH: str(self.epoch),
                 LABEL_NODE: self.ports.node_id,
+                LABEL_BOOT: self.ports.boot_id,
                 LABEL_CLUSTER: self.ports.cluster_id,
                 "sisyphus.command": str(index),
             },

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from infra.identity import new_id
 from infra.object_store import ObjectStores
 from infra.runtime import Runtime
 from infra.settings import Settings
@@ -20,6 +21,7 @@ class Ports:
     store: StateStore
     objects: ObjectStores
     runtime: Runtime
+    boot_id: str = field(default_factory=new_id)  # of this start of the node
 
     @property
     def cluster_id(self) -> str:

@@ -1,9 +1,10 @@
 """The watchdog of one node: a process of its own that fences the node when its leases can no longer be trusted.
 
 It reads one byte per confirmed renewal from stdin. When none came for `fence` seconds (the node is stopped, starved
-or cut off from the database) or the pipe closed without a goodbye (the node is dead), it kills the node and becomes
-`worker.fence`, which removes the node's containers. Standard library only, run by path with ``-I -S``: it must stay
-small and start even when the node's own packages are what is broken.
+or cut off from the database) or the pipe closed without a goodbye (the node is dead), it freezes the node, runs
+`worker.fence`, which removes the node's containers, and kills the node. In that order: where the node is the first
+process of a container, its end is the end of the watchdog too. Standard library only, run by path with ``-I -S``: it
+must stay small and start even when the node's own packages are what is broken.
 
     watchdog.py <node pid> <fence seconds> <command of the fence...>
 """
@@ -12,10 +13,13 @@ import contextlib
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 
 BEAT, GOODBYE = b"b", b"g"
+#: Seconds that the removal of the containers may take before the node is killed all the same.
+FENCE_S = 60.0
 
 
 def main(argv: list[str]) -> None:
@@ -34,9 +38,19 @@ def main(argv: list[str]) -> None:
         if not data:
             break
         deadline = time.monotonic() + fence_s
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(node_pid, signal.SIGKILL)
-    os.execv(command[0], command)  # noqa: S606 - the command comes from the node that started this process
+    signal_node(node_pid, signal.SIGSTOP)
+    try:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(command, stdin=subprocess.DEVNULL, timeout=FENCE_S, check=False)
+    finally:
+        signal_node(node_pid, signal.SIGKILL)
+
+
+def signal_node(node_pid: int, number: int) -> None:
+    """Signal the node if it lives: once it is dead it is no longer our parent, and its number may be another's."""
+    if os.getppid() == node_pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(node_pid, number)
 
 
 if __name__ == "__main__":
