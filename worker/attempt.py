@@ -34,6 +34,7 @@ from worker.log_tail import LogSpool
 from worker.path_map import PathMap
 from worker.ports import Ports
 from worker.progress import parse_line
+from worker.sweep import remove_elders
 
 log = get_logger(__name__)
 
@@ -66,6 +67,8 @@ class Attempt:
 
     def stop(self, why: Stop) -> None:
         """Stop the attempt; the first reason counts. Never blocks."""
+        if why is Stop.LOST:
+            self._journal.abandon()
         if not self._stop.done():
             self._stop.set_result(why)
 
@@ -94,6 +97,8 @@ class Attempt:
 
     async def _recipe(self) -> None:
         commit = Commit(self._ports.objects, self._journal)
+        if self.lease.epoch > 1:
+            await remove_elders(self._ports, self.lease)
         if self._journal.record.committed:
             await self._journal.write(Change(state=TaskState.COMMITTING))
             await commit.finish()
