@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 
 from infra.broker import Consumer, Delivery
 from infra.errors import BrokerError
@@ -43,10 +44,10 @@ class Intake:
         if delivery is None:
             return None
         accepting = asyncio.ensure_future(self._accept(delivery))
-        try:
-            return await asyncio.shield(accepting)
-        except asyncio.CancelledError:
-            return await accepting  # a lease that was just granted is never dropped
+        while not accepting.done():
+            with suppress(asyncio.CancelledError):  # a lease that was just granted is never dropped
+                await asyncio.wait({accepting})
+        return accepting.result()
 
     async def _accept(self, delivery: Delivery) -> Claim | None:
         try:

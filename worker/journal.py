@@ -38,8 +38,13 @@ class Journal:
         self._pending: list[NewEvent] = []
         self._late: NewEvent | None = None  # the latest beyond the bounds
         self._taken = 0
+        self._is_lost = False
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
+
+    def abandon(self) -> None:
+        """The lease is lost: nothing waits any more for a write that the database may never answer."""
+        self._is_lost = True
 
     def todo(self, key: str) -> ItemState:
         """Where an item is."""
@@ -77,7 +82,9 @@ class Journal:
                 self.record = await asyncio.shield(writing)
             except asyncio.CancelledError:
                 # A write that was begun is finished, so that the record here is what the database has.
-                with suppress(Exception):
+                if self._is_lost:
+                    writing.cancel()
+                with suppress(Exception, asyncio.CancelledError):
                     self.record = await writing
                 raise
             except SisyphusError:

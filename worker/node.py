@@ -71,12 +71,15 @@ class Node:
     async def run(self) -> None:
         """Work until drained."""
         settings = self._ports.settings
-        watchdog = Watchdog(settings, self._ports.node_id, f"{_scheme(self._ports.runtime.name)}://")
+        watchdog = Watchdog(
+            settings, self._ports.node_id, self._ports.boot_id, f"{_scheme(self._ports.runtime.name)}://"
+        )
 
-        def beat() -> None:
+        def beat(*, confirmed: bool) -> None:
             watchdog.beat()
-            if settings.alive_file:
-                settings.alive_file.touch()
+            if confirmed and settings.alive_file:
+                with suppress(OSError):
+                    settings.alive_file.touch()
 
         keeper = LeaseKeeper(self._ports.store, settings.lease, SystemClock(), self.record, beat)
         sweep = Sweep(self._ports, self._attempts)
@@ -94,13 +97,15 @@ class Node:
             await asyncio.wait({intake}, timeout=10)  # what it was just taking is run, not dropped
             await self._finish()
         finally:
-            for loop in reversed(loops):
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            ending = [*self._running.values(), *reversed(loops)]
+            for task in ending:
+                task.cancel()
+            await asyncio.wait(ending, timeout=30)
             with suppress(SisyphusError, TimeoutError):
                 async with asyncio.timeout(3):
                     await self._ports.store.renew(self.record(), [], settings.lease)
-            watchdog.goodbye()
+            if not self._running:  # else the watchdog removes what this process could not
+                watchdog.goodbye()
             log.info("node_stopped", node=self._ports.node_id)
 
     async def _finish(self) -> None:
