@@ -24,8 +24,9 @@ test: ## every test that this machine can run
 bench: ## figures as JSON, each beside a floor from the same run
 	$(PY)/python -m benchmarks
 
-schema: ## write docs/schema from the code
+schema: ## write docs/schema and the table of settings from the code
 	$(PY)/python scripts/export_schema.py
+	$(PY)/python scripts/export_settings.py
 
 lock: ## lock all dependencies again
 	scripts/lock

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     )
     node_id: str = Field(default="", description="default: <hostname>-<random>")
     slots: int = Field(default=2, ge=1, le=256, description="tasks that a node runs at the same time")
-    lease: LeaseTerms = LeaseTerms()
+    lease: LeaseTerms = Field(default=LeaseTerms(), description="the same on every node")
     nodes_lost_limit: int = Field(default=3, ge=1, description="nodes lost on one task before it is given up")
     claim_grace_s: float = Field(
         default=2.0, ge=0, description="how long the broker may deliver before a row is claimed"
@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     docker_host_dir: str = Field(default="", description="where the node's task root lies for the Docker daemon")
     templates: Annotated[tuple[Path, ...], NoDecode] = Field(default=(), description="further template folders")
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8080, ge=0, le=65535)
+    host: str = Field(default="127.0.0.1", description="address that a door listens on")
+    port: int = Field(default=8080, ge=0, le=65535, description="port of a door; 0: any free one")
     token: SecretStr | None = Field(default=None, description="bearer token of every door; required off loopback")
     published_on_loopback: bool = Field(
         default=False, description="the port is reachable from loopback only although host is not (a container's port)"
@@ -73,8 +73,10 @@ class Settings(BaseSettings):
     models: Path | None = Field(default=None, description="folder of speech weights")
     secrets: dict[str, SecretStr] = Field(default_factory=dict, description="SISYPHUS_SECRETS__NAME=value")
 
-    log_level: str = "info"
-    log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
+    log_level: str = Field(default="info", description="debug, info, warning or error; debug shows what was said")
+    log_format: str = Field(
+        default="auto", pattern="^(auto|json|text)$", description="auto: text on a terminal, else JSON"
+    )
 
     @field_validator("data", "models")
     @classmethod

@@ -7,6 +7,8 @@ in Kleppmann, "How to do distributed locking", 2016).
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from schemas.document import Document
 from schemas.ids import NodeId, TaskId
 
@@ -14,9 +16,9 @@ from schemas.ids import NodeId, TaskId
 class LeaseTerms(Document):
     """The numbers every node agrees on, in seconds: renew < fence < ttl, with room for a pause between each."""
 
-    ttl_s: float = 30.0
-    renew_s: float = 5.0
-    fence_s: float = 20.0
+    ttl_s: float = Field(default=30.0, description="seconds without renewal after which another node takes over")
+    renew_s: float = Field(default=5.0, description="seconds between two renewals")
+    fence_s: float = Field(default=20.0, description="seconds without renewal after which a node kills its own tasks")
 
     def model_post_init(self, _context: object) -> None:
         """Refuse terms under which a paused node could outlive its lease."""

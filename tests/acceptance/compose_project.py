@@ -94,7 +94,8 @@ class Compose:
 
     def task(self, task_id: str) -> dict[str, Any]:
         """The task as the door tells it; empty while nobody has taken it."""
-        return self.get(f"/v1/tasks/{task_id}") or {}
+        found: dict[str, Any] | None = self.get(f"/v1/tasks/{task_id}")
+        return {} if found is None else found
 
     def s3(self) -> Any:
         """A client of the cluster's object store."""
@@ -111,9 +112,9 @@ class Compose:
         """The task once nothing will change it again."""
         ends = {"complete", "executor_error", "system_error", "canceled"}
 
-        def look() -> dict[str, Any] | None:
+        def look() -> dict[str, Any]:
             task = self.task(task_id)
-            return task if task.get("state") in ends else None
+            return task if task.get("state") in ends else {}
 
         return await until(look, timeout_s)
 
