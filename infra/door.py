@@ -178,6 +178,8 @@ async def serve(settings: Settings, doors: Sequence[str], listening: socket.sock
         timeout_graceful_shutdown=_GRACE_S,
         limit_concurrency=_MAX_CONNECTIONS,
         h11_max_incomplete_event_size=65_536,
+        ws_ping_interval=5,  # a caller that vanished holds one of few places
+        ws_ping_timeout=15,
     )
     server = _Server(config, door.stopping)
     log.info("door_open", url=url_of(settings, opened), doors=list(doors))
