@@ -5,6 +5,7 @@ import functools
 import inspect
 import os
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,57 +27,66 @@ class CrashError(BaseException):
 
 @dataclass
 class Fault:
-    """Crashes the process at the port call number `at`, before its effect or after it; counts without `at`."""
+    """What happens at the port call number `at`, before its effect or after it; without `at` calls are counted.
+
+    `act` is awaited there; without it `error` is raised once, or the process is dead from there on.
+    """
 
     at: int | None = None
     after: bool = False
+    error: Exception | None = None
+    act: Callable[[], Awaitable[None]] | None = None
     calls: list[str] = field(default_factory=list)
     is_dead: bool = False
+    has_struck: bool = False
 
-    def strike(self) -> None:
+    def begin(self, name: str) -> int:
+        self.check()
+        self.calls.append(name)
+        return len(self.calls) - 1
+
+    def check(self) -> None:
         if self.is_dead:
             raise CrashError
 
-    def begin(self, name: str) -> bool:
-        self.strike()
-        self.calls.append(name)
-        hit = self.at == len(self.calls) - 1
-        if hit and not self.after:
-            self.is_dead = True
-            raise CrashError
-        return hit
-
-    def end(self, hit: bool) -> None:
-        if hit:
-            self.is_dead = True
-        self.strike()
+    async def pass_by(self, number: int, *, after: bool) -> None:
+        """Strike if this is the place."""
+        if (number, after) == (self.at, self.after):
+            self.has_struck = True
+            if self.act is not None:
+                await self.act()
+            elif self.error is not None:
+                raise self.error
+            else:
+                self.is_dead = True
+        self.check()
 
 
 class Faulty:
     """Any port behind a fault: every coroutine and asynchronous iterator of it is an edge."""
 
-    def __init__(self, port: object, fault: Fault, free: tuple[str, ...] = ()) -> None:
-        self._port, self._fault, self._free = port, fault, free
+    def __init__(self, port: object, fault: Fault) -> None:
+        self._port, self._fault = port, fault
 
     def __getattr__(self, name: str):
         found = getattr(self._port, name)
-        if name in self._free or not (inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found)):
-            return found
         if inspect.isasyncgenfunction(found):
             return functools.partial(self._iterate, name, found)
-        return functools.partial(self._call, name, found)
+        return functools.partial(self._call, name, found) if inspect.iscoroutinefunction(found) else found
 
     async def _call(self, name, method, *args, **more):
-        hit = self._fault.begin(f"{type(self._port).__name__}.{name}")
+        number = self._fault.begin(f"{type(self._port).__name__}.{name}")
+        await self._fault.pass_by(number, after=False)
         result = await method(*args, **more)
-        self._fault.end(hit)
+        await self._fault.pass_by(number, after=True)
         return result
 
     async def _iterate(self, name, method, *args):
-        hit = self._fault.begin(f"{type(self._port).__name__}.{name}")
+        number = self._fault.begin(f"{type(self._port).__name__}.{name}")
+        await self._fault.pass_by(number, after=False)
         async for item in method(*args):
             yield item
-        self._fault.end(hit)
+        await self._fault.pass_by(number, after=True)
 
 
 class FaultyObjects:
@@ -184,6 +194,7 @@ class Bench:
     objects: ObjectStores
     settings: object
     runtime: PlayedRuntime = field(default_factory=PlayedRuntime)
+    others: Claim | None = None  # of another node, meanwhile
 
     def ports(self, node: str = "a", *, store=None, objects=None, runtime=None, **settings: object) -> Ports:
         given = load_settings(data=self.data, runtime="bwrap://", **settings)
