@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from infra.errors import CancelRequested, LeaseLost
 from infra.state_store import Change, Claim, StateStore, open_state_store
@@ -31,12 +31,13 @@ from schemas.todo import IllegalMoveError, ItemKind, ItemState
 
 T = TypeVar("T")
 S = TaskState
-TERMS, LIMIT, TASKS, NODES = LeaseTerms(), 3, 4, ("node-a", "node-b", "node-c")
+TERMS, LIMIT, TASKS, NODES = LeaseTerms(), 3, 6, ("node-a", "node-b", "node-c")
 LOST = Failure(cause=Cause.INFRASTRUCTURE, message="no luck")
 
 task_numbers = st.integers(0, TASKS - 1)
 nodes = st.sampled_from(NODES)
-#: Picks from what there is, by remainder: a race may end either way, so the number of things to pick from is not fixed.
+#: Picks from what there is, by remainder. A race may end either way, so neither the number of things to pick from nor
+#: whether there is any may steer what Hypothesis draws.
 indexes = st.integers(0, 255)
 
 
@@ -91,10 +92,11 @@ class Leases(RuleBasedStateMachine):
             assert (submission.record.state is S.CANCELED) == (task_id in self.canceled_unseen)
         self.seen(submission.record)
 
-    @rule(number=task_numbers)
-    def cancel(self, number: int) -> None:
-        """A stop, perhaps of a task that has not come yet."""
-        task_id = f"t{number}"
+    @rule(number=task_numbers, is_committed=st.booleans())
+    def cancel(self, number: int, is_committed: bool) -> None:
+        """A stop, perhaps of a task that has not come yet, perhaps of one that is all but done."""
+        done = sorted(x.id for x in self.record.values() if x.committed and not x.is_terminal)
+        task_id = done[number % len(done)] if done and is_committed else f"t{number}"
         before = self.record.get(task_id)
         record = self.run(self.store.cancel(task_id, "enough"))
         assert (record is None) == (before is None)
@@ -111,11 +113,17 @@ class Leases(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ time
 
-    @precondition(lambda self: self.record)
     @rule(index=indexes)
     def let_time_pass(self, index: int) -> None:
         """A lease runs out, or a retry becomes due."""
-        self.age(sorted(self.record)[index % len(self.record)])
+        if self.record:
+            self.age(sorted(self.record)[index % len(self.record)])
+
+    @rule()
+    def cut_the_power(self) -> None:
+        """Every node dies at once."""
+        for task_id in self.holder:
+            self.age(task_id)
 
     def age(self, task_id: str) -> None:
         """Make a task due."""
@@ -169,26 +177,36 @@ class Leases(RuleBasedStateMachine):
         assert renewal.canceled == {x for x in held if self.record[x].cancel_requested}
         self.expired -= held
 
-    @precondition(lambda self: self.granted)
     @rule(
         index=indexes, steps=st.integers(1, 6), ending=st.sampled_from(["go on", "go on", "retry", "release", "fail"])
     )
     def work(self, index: int, steps: int, ending: str) -> None:
         """The holder of some lease, a current one as a rule, takes its next steps."""
         choice = [*self.holder.values(), *self.holder.values(), *self.granted]
+        if not choice:
+            return
         lease = choice[index % len(choice)]
-        for step in range(steps):
-            change = next_change(self.record[lease.task_id], lease, ending if step == steps - 1 else "go on")
-            try:
-                self.write(lease, change)
-            except CancelRequested:
-                self.write(lease, Change(state=S.CANCELED))
-            except (IllegalTransitionError, IllegalMoveError):
-                return  # another node's misbehaviour left the task where no well-behaved one would
+        for number in range(steps):
+            self.step(lease, ending if number == steps - 1 else "go on")
             if self.holder.get(lease.task_id) != lease:
                 return
 
-    @precondition(lambda self: self.granted)
+    @rule(steps=st.integers(1, 5))
+    def everybody_works(self, steps: int) -> None:
+        """All is well for a while."""
+        for _ in range(steps):
+            for lease in list(self.holder.values()):
+                self.step(lease, "go on")
+
+    def step(self, lease: Lease, ending: str) -> None:
+        """One step of a node that learns of a cancel only by being refused."""
+        try:
+            self.write(lease, next_change(self.record[lease.task_id], lease, ending))
+        except CancelRequested:
+            self.write(lease, Change(state=S.CANCELED))
+        except (IllegalTransitionError, IllegalMoveError):
+            return  # an earlier misbehaviour left the task where no well-behaved node would
+
     @rule(
         index=indexes,
         state=st.sampled_from(S),
@@ -197,16 +215,19 @@ class Leases(RuleBasedStateMachine):
     )
     def misbehave(self, index: int, state: S, item: str, to: ItemState) -> None:
         """A node asks for anything; the rules are the store's to keep."""
+        if not self.granted:
+            return
         lease = self.granted[index % len(self.granted)]
         try:
             self.write(lease, Change(state=state, todos={item: to}))
         except (IllegalTransitionError, IllegalMoveError, CancelRequested):
             assert self.run(self.store.load(lease.task_id)) == self.record[lease.task_id]
 
-    @precondition(lambda self: self.granted)
     @rule(index=indexes)
     def print_something(self, index: int) -> None:
         """Output of a lost lease is dropped, silently."""
+        if not self.granted:
+            return
         lease = self.granted[index % len(self.granted)]
         before = self.run(self.store.log(lease.task_id))
         self.run(self.store.append_log(lease, 0, "x"))
@@ -217,6 +238,7 @@ class Leases(RuleBasedStateMachine):
 
     def write(self, lease: Lease, change: Change) -> None:
         """Record; the model knows whether the lease is good."""
+        before = self.record[lease.task_id]
         is_held = self.holder.get(lease.task_id) == lease
         try:
             record = self.run(self.store.record(lease, change))
@@ -224,6 +246,7 @@ class Leases(RuleBasedStateMachine):
             assert not is_held, f"{lease} is held, but was refused"
             return
         assert is_held, f"{lease} was lost, but could write"
+        assert change.state is S.CANCELED or before.committed or not before.cancel_requested
         if record.node is None:
             del self.holder[lease.task_id]
             self.expired.discard(lease.task_id)
@@ -290,8 +313,7 @@ class Leases(RuleBasedStateMachine):
                     if task_id not in self.holder or self.holder[task_id].node_id != "good":
                         self.age(task_id)
                 self.claim("good", TASKS)
-                for lease in list(self.holder.values()):
-                    self.write(lease, next_change(self.record[lease.task_id], lease, "go on"))
+                self.everybody_works(1)
             assert all(x.is_terminal for x in self.record.values())
             self.tasks_are_sound()
         finally:
@@ -317,8 +339,6 @@ def document(checkpoint: bool, commands: int, priority: int) -> Any:
 
 def next_change(record: TaskRecord, lease: Lease, ending: str) -> Change:
     """What a well-behaved node writes next, by what it last knew of the task."""
-    if record.cancel_requested and not record.committed:
-        return Change(state=S.CANCELED)
     if ending == "retry" and record.state in {S.INITIALIZING, S.RUNNING, S.COMMITTING}:
         return Change(state=S.RETRY_WAIT, failure=None if record.committed else LOST, counts=True)
     if ending == "release" and record.state in {S.INITIALIZING, S.RUNNING, S.COMMITTING}:
@@ -404,8 +424,8 @@ def check_todos(record: TaskRecord, events: list[Event]) -> None:
 
 
 Leases.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=50,
+    max_examples=50,
+    stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
