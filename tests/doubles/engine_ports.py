@@ -19,6 +19,30 @@ from schemas.legacy import parse_task
 from worker.ports import Ports
 
 TERMS = LeaseTerms()
+STEPS = [["append", "/work/trace", f"step-{n} "] for n in range(3)]
+DOCUMENTS = {
+    "checkpoint": {
+        "commands": [*({"command": c} for c in STEPS), {"command": ["copy", "/work/trace", "/out/trace"]}],
+        "volumes": ["/work/"],
+        "inputs": {"sisyphus:in/a": "/in/a"},
+        "outputs": {"sisyphus:r/": "/out/", "sisyphus:said": ">"},
+        "checkpoint": True,
+    },
+    "plain": {
+        "commands": [
+            {"command": ["print", "hello\n"]},
+            {"command": STEPS[0]},
+            {"command": ["copy", "/work/trace", "/o/x"]},
+        ],
+        "volumes": ["/work/"],
+        "outputs": {"sisyphus:x": "/o/x", "sisyphus:log": ">>"},
+    },
+    "no outputs": {"commands": [{"command": ["print", "hello\n"]}]},
+    "failing": {
+        "commands": [{"command": ["print", "hello\n"]}, {"command": ["exit", "7"]}],
+        "outputs": {"sisyphus:x": "/o/x", "sisyphus:log": ">>"},
+    },
+}
 
 
 class CrashError(BaseException):
@@ -110,6 +134,8 @@ class PlayedContainer:
         verb, *rest = spec.argv
         if verb == "exit":
             self._code.set_result(int(rest[0]))
+        elif verb == "babble":  # prints, and goes on
+            self._print("x" * int(rest[0]) + "\n")
         elif verb != "hang":
             getattr(self, f"_{verb}")(*rest)
             self._code.set_result(0)
@@ -139,6 +165,9 @@ class PlayedContainer:
     async def output(self):
         for piece in self._printed:
             yield piece
+        if self.runtime.breaks is not None:
+            error, self.runtime.breaks = self.runtime.breaks, None
+            raise error
         if not self._code.done():
             await asyncio.wait({self._code})
 
@@ -155,13 +184,14 @@ class PlayedContainer:
 
 
 class PlayedRuntime:
-    """Commands are verbs of `PlayedContainer`: append, copy, link, print, exit, hang."""
+    """Commands are verbs of `PlayedContainer`: append, copy, link, fifo, print, exit, babble, hang."""
 
     name, honours_image = "bubblewrap", False
 
     def __init__(self) -> None:
         self.running: dict[str, PlayedContainer] = {}
         self.started: list[tuple[str, ...]] = []
+        self.breaks: Exception | None = None  # how the next output ends
 
     async def prepare(self, image: str) -> Image:
         return Image(image, "sha256:0")

@@ -1,171 +1,20 @@
-"""An attempt that dies, fails or is stopped at any edge, with a second one that finishes what it left."""
+"""What an attempt makes of ports that fail, commands that leave traps, and a disk that is full."""
 
 import asyncio
-from contextlib import suppress
 
 import pytest
 
-from infra.cluster import Cluster
 from infra.errors import ContainerError, StateStoreError, StorageError
-from infra.state_store import Topic
+from infra.runtime import Stream
+from infra.state_store import Change, Topic
 from schemas.event import EventType, NewEvent
 from schemas.failure import Cause
 from schemas.paths import Remote
 from schemas.state import TaskState
-from tests.acceptance.invariants import check
-from tests.doubles.engine_ports import CrashError, Fault, bench
-from worker.attempt import Attempt, Stop
+from tests.doubles.engine_ports import DOCUMENTS, TERMS, bench
+from worker.attempt import Attempt, Stop, log_remote
 from worker.journal import Journal
-from worker.sweep import Sweep
-
-STEPS = [["append", "/work/trace", f"step-{n} "] for n in range(3)]
-DOCUMENTS = {
-    "checkpoint": {
-        "commands": [*({"command": c} for c in STEPS), {"command": ["copy", "/work/trace", "/out/trace"]}],
-        "volumes": ["/work/"],
-        "inputs": {"sisyphus:in/a": "/in/a"},
-        "outputs": {"sisyphus:r/": "/out/", "sisyphus:said": ">"},
-        "checkpoint": True,
-    },
-    "plain": {
-        "commands": [
-            {"command": ["print", "hello\n"]},
-            {"command": STEPS[0]},
-            {"command": ["copy", "/work/trace", "/o/x"]},
-        ],
-        "volumes": ["/work/"],
-        "outputs": {"sisyphus:x": "/o/x", "sisyphus:log": ">>"},
-    },
-    "no outputs": {"commands": [{"command": ["print", "hello\n"]}]},
-    "failing": {
-        "commands": [{"command": ["print", "hello\n"]}, {"command": ["exit", "7"]}],
-        "outputs": {"sisyphus:x": "/o/x", "sisyphus:log": ">>"},
-    },
-}
-
-
-async def put(system, remote="sisyphus:in/a", text="input"):
-    source = system.data / "source"
-    source.write_text(text)
-    where = Remote.parse(remote)
-    await system.objects.at(where).store(source, where)
-
-
-async def sabotage(system, document, fault):
-    """One attempt under a fault; nothing of it runs any more afterwards."""
-    await system.submit(**document)
-    attempt = Attempt(system.faulty(fault), await system.claim("a"))
-    with suppress(CrashError, BaseExceptionGroup):
-        await attempt.run()
-
-
-async def edges(tmp_path, document):
-    """How many port calls an undisturbed run makes."""
-    counting = Fault()
-    async with bench(tmp_path / "count") as system:
-        await put(system)
-        await sabotage(system, document, counting)
-        assert (await system.store.load("t")).is_terminal
-    assert len(counting.calls) > 5
-    return counting.calls
-
-
-async def verdict(system, where):
-    """Every invariant, once the task has ended and the leftovers are swept."""
-    await Sweep(system.ports("sweeper"), ()).once(grace_s=0)
-    cluster = Cluster(system.settings, system.store, system.objects, None)
-    (record,) = await check(cluster, ["t"])
-    assert not system.runtime.running, where
-    return record
-
-
-async def finish(system, node="b", rounds=4):
-    """Honest nodes run the task to its end."""
-    for _ in range(rounds):
-        record = await system.store.load("t")
-        if record.is_terminal:
-            return record
-        await Attempt(system.ports(node), await system.claim(node)).run()
-    return await system.store.load("t")
-
-
-@pytest.mark.parametrize("kind", DOCUMENTS)
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_crash_at_any_edge_is_finished_by_another_node(tmp_path, kind, after):
-    """For each port call of a run: dead before it or after it, the next attempt ends the task with all invariants."""
-    document = DOCUMENTS[kind]
-    for number, name in enumerate(await edges(tmp_path, document)):
-        async with bench(tmp_path / str(number)) as system:
-            await put(system)
-            fault, where = Fault(at=number, after=after), (kind, number, name)
-            await sabotage(system, document, fault)
-            assert fault.has_struck, where
-            record = await finish(system)
-            assert record.state is wanted(kind), (where, record.failure)
-            await verdict(system, where)
-            if kind == "checkpoint":
-                text = (tmp_path / str(number) / "objects/sisyphus/r/trace").read_text()
-                assert text.split() == ["step-0", "step-1", "step-2"], where
-
-
-def wanted(kind):
-    return TaskState.EXECUTOR_ERROR if kind == "failing" else TaskState.COMPLETE
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["checkpoint", "failing"])
-@pytest.mark.parametrize("error", [StorageError("503"), ContainerError("gone"), StateStoreError("away")])
-async def test_an_error_at_any_edge_costs_an_attempt_at_most(tmp_path, kind, error):
-    """For each port call that fails once: the task ends as it should, and a healthy database saves the lease."""
-    document = DOCUMENTS[kind]
-    ours = {StorageError: "LocalObjectStore", ContainerError: "Played", StateStoreError: "SqlStateStore"}[type(error)]
-    for number, name in enumerate(await edges(tmp_path, document)):
-        if not name.startswith(ours):
-            continue
-        async with bench(tmp_path / str(number)) as system:
-            await put(system)
-            where = (kind, number, name)
-            await sabotage(system, document, Fault(at=number, error=error))
-            record = await finish(system)
-            assert record.state is wanted(kind), (where, record.failure)
-            assert type(error) is StateStoreError or record.nodes_lost == 0, where
-            await verdict(system, where)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("why", list(Stop))
-@pytest.mark.parametrize("kind", ["checkpoint", "failing"])
-async def test_a_stop_at_any_edge_ends_in_order(tmp_path, kind, why):
-    """Canceled, released or taken over at each port call: the right end, and no trace of an attempt that lost."""
-    document = DOCUMENTS[kind]
-    for number, name in enumerate(await edges(tmp_path, document)):
-        async with bench(tmp_path / str(number)) as system:
-            await put(system)
-            await system.submit(**document)
-            fault, where = Fault(at=number), (kind, why, number, name)
-            attempt = Attempt(system.faulty(fault), await system.claim("a"))
-
-            async def stop(system=system, attempt=attempt):
-                if why is Stop.CANCELED:
-                    await system.store.cancel("t", "enough")
-                if why is Stop.LOST and not (await system.store.load("t")).is_terminal:
-                    system.others = await system.claim("b")
-                attempt.stop(why)
-
-            fault.act = stop
-            await attempt.run()
-            before = await system.store.load("t")
-            if why is Stop.LOST and system.others:
-                assert (before.epoch, before.node) == (2, "b"), where
-                await Attempt(system.ports("b"), system.others).run()
-            record = await finish(system)
-            ends = {wanted(kind)} | ({TaskState.CANCELED} if why is Stop.CANCELED else set())
-            assert record.state in ends, (where, record.failure)
-            if record.cancel_requested:
-                assert record.state is TaskState.CANCELED, where
-                assert before.is_terminal, where
-            assert record.nodes_lost == (why is Stop.LOST and system.others is not None), where
-            await verdict(system, where)
+from worker.log_tail import LogSpool
 
 
 class Flaky:
@@ -346,3 +195,110 @@ async def test_a_pipe_in_place_of_a_file_does_not_stop_the_node(tmp_path, side):
             )
         assert record.failure is not None
         assert record.failure.cause is Cause.INVALID
+
+
+def fill_disk(system, epoch=1):
+    """The attempt's log lies on a full disk."""
+    root = system.ports().settings.work_root / "t" / str(epoch)
+    root.mkdir(parents=True)
+    (root / "log").symlink_to("/dev/full")
+
+
+async def test_a_full_disk_ends_the_attempt_at_once_and_it_is_tried_again(tmp_path):
+    """Output that cannot be kept does not leave the command waiting for a reader until its time is over."""
+    async with bench(tmp_path) as system:
+        await system.submit(commands=[{"command": ["babble", "100000"]}])
+        fill_disk(system)
+        async with asyncio.timeout(20):
+            record = await run_once(system, system.ports())
+        assert record.state is TaskState.RETRY_WAIT
+        assert record.failure.cause is Cause.INFRASTRUCTURE
+        assert "No space left" in record.failure.message
+        assert not system.runtime.running
+        assert not (tmp_path / "work/t/1").exists()
+
+
+@pytest.mark.parametrize(("command", "state"), [("print", TaskState.COMPLETE), ("exit", TaskState.EXECUTOR_ERROR)])
+async def test_a_log_that_does_not_fit_on_the_disk_is_no_verdict(tmp_path, command, state):
+    """The last bytes of a log fail to be written: a line in the node's log, and the task ends as it did."""
+    async with bench(tmp_path) as system:
+        commands = [["print", "hello\n"], ["exit", "3"]] if command == "exit" else [["print", "hello\n"]]
+        await system.submit(commands=[{"command": c} for c in commands])
+        fill_disk(system)
+        assert (await run_once(system, system.ports())).state is state
+        assert not (tmp_path / "work/t/1").exists()
+
+
+async def test_output_that_broke_off_is_no_success(tmp_path):
+    """A command whose stdout is an output did not succeed if the stream broke, whatever its exit code says."""
+    document = {"commands": [{"command": ["print", "x\n"], "stdout": "/o/x"}], "outputs": {"sisyphus:x": "/o/x"}}
+    async with bench(tmp_path) as system:
+        await system.submit(**document)
+        system.runtime.breaks = ContainerError("the daemon went away")
+        record = await run_once(system, system.ports())
+        assert record.state is TaskState.RETRY_WAIT
+        assert record.failure.cause is Cause.INFRASTRUCTURE
+        await system.submit("u", commands=[{"command": ["print", "x\n"]}])
+        claims = await system.store.claim("a", 2, TERMS, 3)
+        (claim,) = [c for c in claims if c.lease.task_id == "u"]
+        await Attempt(system.ports(), claim).run()
+        assert (await system.store.load("u")).state is TaskState.COMPLETE
+
+
+async def test_secrets_of_several_lines_are_blotted_out(tmp_path):
+    """A key that is printed line by line is in no log, however the reads fall."""
+    key = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----\n"
+    spool = LogSpool(tmp_path / "log", 10_000, print, [key])
+    for line in key.splitlines(keepends=True):
+        spool.feed(Stream.STDOUT, line.encode())
+    spool.close()
+    assert "MIIEvQ" not in spool.tail + spool.path.read_text()
+    assert "kqhkiG" not in spool.tail + spool.path.read_text()
+
+
+async def test_progress_goes_on_after_a_flood(tmp_path):
+    """Beyond the bound only the latest milestone is kept; it and the end of the command are still told, in order."""
+    async with bench(tmp_path) as system:
+        await system.submit(commands=[{"command": ["hang"]}])
+        claim = await system.claim()
+        journal = Journal(system.store, claim.lease, claim.record)
+        for n in range(1000):
+            journal.note(NewEvent(type=EventType.PROGRESS, data={"percent": n / 10, "message": f"row {n}"}))
+        journal.note(NewEvent(type=EventType.EXIT, data={"item": "command:0", "exit_code": 0}))
+        record = await journal.write(Change())
+        assert (record.percent, record.message) == (99.9, "row 999")
+        events = await system.store.events("t")
+        assert events[-1].type is EventType.EXIT
+        assert events[-2].data["message"] == "row 999"
+        assert len(events) < 80
+
+
+async def test_a_slow_object_store_does_not_hold_up_a_cancel(tmp_path):
+    """The state is canceled before the log is stored; the container is gone before that."""
+    async with bench(tmp_path) as system:
+        await system.submit(commands=[{"command": ["babble", "10"]}])
+        store = FlakyObjects(system.objects).at(Remote.parse("sisyphus:x"))
+        storing, let = asyncio.Event(), asyncio.Event()
+
+        class Slow:
+            def at(self, remote):
+                return self
+
+            async def store(self, source, remote, on_bytes=None):
+                storing.set()
+                await let.wait()
+                return await store.store(source, remote)
+
+        attempt = Attempt(system.ports(objects=Slow()), await system.claim())
+        running = asyncio.create_task(attempt.run())
+        async with asyncio.timeout(20), system.store.listen(Topic.EVENT) as listener:
+            while not await system.store.log("t"):
+                await listener.wait(0.2)
+            await system.store.cancel("t", "enough")
+            attempt.stop(Stop.CANCELED)
+            await storing.wait()
+        assert (await system.store.load("t")).state is TaskState.CANCELED
+        assert not system.runtime.running
+        let.set()
+        await running
+        assert await system.objects.at(log := log_remote("sisyphus", "t", 1)).stat(log) is not None
