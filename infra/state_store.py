@@ -1,7 +1,7 @@
 """Port: the state store. The database is the truth; every write of a node is fenced by the epoch of its lease.
 
 One door for each kind of writer: `submit` and `cancel` for people, `claim`, `renew` and `record` for nodes.
-All times are the database's. Adapters run the conformance suite in ``tests/conformance/test_state_store.py``.
+All times are the database's. Adapters run the conformance suite in ``tests/conformance/test_state_store_*.py``.
 """
 
 from __future__ import annotations
