@@ -154,7 +154,7 @@ class Remote:
     @property
     def is_reserved(self) -> bool:
         """Whether it lies in the part of a bucket that the cluster keeps for itself."""
-        return self.key.startswith(RESERVED_PREFIX)
+        return f"{self.key}/".startswith(RESERVED_PREFIX)
 
     @property
     def name(self) -> str:

@@ -40,6 +40,7 @@ class Commit:
 
     async def outputs(self, produced: Sequence[Produced], failure: Failure | None = None) -> None:
         """Upload and commit the manifest. Raises what the store raises; nothing is promoted then."""
+        _check_unique(produced)
         gate = asyncio.Semaphore(PARALLEL)
         async with asyncio.TaskGroup() as group:
             uploads = [group.create_task(self._upload(n, file, gate)) for n, file in enumerate(produced)]
@@ -109,6 +110,15 @@ def staging_prefix(remote: Remote, task_id: str, epoch: int) -> Remote:
     if remote.scheme is Scheme.FILE:
         return remote.beside(f"{remote.key.rpartition('/')[0]}/{own}")
     return remote.beside(own)
+
+
+def _check_unique(produced: Sequence[Produced]) -> None:
+    """Two files for one key: which of them stays would be chance."""
+    seen: set[Remote] = set()
+    for file in produced:
+        if file.remote in seen:
+            raise attempt_error(Cause.INVALID, f"two outputs of the task would be stored as {file.remote}")
+        seen.add(file.remote)
 
 
 def _is(info: ObjectInfo, output: OutputRecord) -> bool:

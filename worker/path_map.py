@@ -125,5 +125,6 @@ def _inside(path: str, directories: Collection[str]) -> bool:
 
 def _input_path(base: Path, bucket: str, key: str) -> Path:
     parts = [bucket or "file", *key.strip("/").split("/")]
-    fits = all(len(part.encode()) <= _MAX_COMPONENT_BYTES for part in parts) and len(key) < 512
+    is_plain = all(len(part.encode()) <= _MAX_COMPONENT_BYTES and part not in {".", ".."} for part in parts)
+    fits = is_plain and len(key) < 512
     return base.joinpath(*parts) if fits else base / "data"

@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -165,18 +165,17 @@ def check_regular(paths: PathMap, local: Path, shown: object) -> None:
 
 def remove_tree(tree: Path) -> None:
     """Remove a directory with whatever commands made of it, such as directories without permission. Blocking."""
-
-    def once_more(remove: Callable[[str], object], path: str, _error: object) -> None:
-        with suppress(OSError):
-            for entry in (os.path.dirname(path), path):  # noqa: PTH120
-                if not os.path.islink(entry):  # noqa: PTH114
-                    os.chmod(entry, 0o700)  # noqa: PTH101
-            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                remove(path)
-
-    shutil.rmtree(tree, onerror=once_more)
+    shutil.rmtree(tree, ignore_errors=True)
+    if not tree.exists():
+        return
+    with suppress(OSError):
+        tree.chmod(0o700)
+    for folder, folders, _ in os.walk(tree):
+        for name in folders:
+            with suppress(OSError):
+                if not (path := Path(folder, name)).is_symlink():
+                    path.chmod(0o700)
+    shutil.rmtree(tree, ignore_errors=True)
 
 
 def _name(relative: str, item: str) -> str:

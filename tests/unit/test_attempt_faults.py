@@ -1,6 +1,10 @@
 """What an attempt makes of ports that fail, commands that leave traps, and a disk that is full."""
 
 import asyncio
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -302,3 +306,32 @@ async def test_a_slow_object_store_does_not_hold_up_a_cancel(tmp_path):
         let.set()
         await running
         assert await system.objects.at(log := log_remote("sisyphus", "t", 1)).stat(log) is not None
+
+
+def test_a_tree_without_permissions_is_removed():
+    """Commands leave read-only and closed directories behind; links in them are not followed."""
+    script = (
+        "import os, sys; from pathlib import Path; from worker.staging import remove_tree\n"
+        "outside, tree = Path(sys.argv[1]), Path(sys.argv[1], 'tree')\n"
+        "os.getuid() == 0 and (outside.chmod(0o777), os.setgid(65534), os.setuid(65534))\n"
+        "(tree / 'a/b').mkdir(parents=True); (tree / 'a/b/c').touch(); (tree / 'z/y').mkdir(parents=True)\n"
+        "(outside / 'kept').mkdir(0o500); (tree / 'link').symlink_to(outside / 'kept')\n"
+        "[p.chmod(m) for p, m in ((tree / 'a/b', 0o555), (tree / 'a', 0o555), (tree / 'z/y', 0), (tree / 'z', 0))]\n"
+        "remove_tree(tree)\n"
+        "assert not tree.exists() and (outside / 'kept').stat().st_mode & 0o777 == 0o500\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-c", script, folder], check=True, cwd=Path(__file__).parents[2])
+
+
+async def test_two_outputs_for_one_key_are_refused(tmp_path):
+    """A file that a directory output holds too would be stored twice under one key, in any order."""
+    async with bench(tmp_path) as system:
+        record = await escape(
+            system,
+            commands=[{"command": ["append", "/a/y", "one"]}, {"command": ["append", "/b/z", "two"]}],
+            outputs={"sisyphus:x/": "/a/", "sisyphus:x/y": "/b/z"},
+        )
+        assert record.failure is not None
+        assert record.failure.cause is Cause.INVALID
+        assert "sisyphus:x/y" in record.failure.message

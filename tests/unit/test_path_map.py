@@ -95,3 +95,10 @@ def test_everything_stays_below_the_root(outputs, volumes):
     for placed in paths.outputs:
         assert isinstance(placed.output.internal, Internal)
         assert paths.local(placed.output.internal) == placed.local
+
+
+def test_no_remote_leads_out_of_the_inputs_own_directory():
+    """An address on the web may hold any path; the local file stays below the attempt's root."""
+    task = parse_task({"image": "i", "command": ["x"], "inputs": {"https://host/../../../../etc/x": "/in/x"}})
+    (placed,) = path_map.plan(task, Path("/root/t/1"), []).inputs
+    assert ".." not in placed.local.parts

@@ -86,6 +86,7 @@ BAD = [
     (doc(outputs={"b:r": "/a", "b:q": "/a"}), "output_collision", "outputs[1].internal"),
     (doc(outputs={"https://h/x": "/a"}), "output_scheme", "outputs[0].remote"),
     (doc(outputs={"b:.sisyphus/x": "/a"}), "output_reserved", "outputs[0].remote"),
+    (doc(outputs={"b:.sisyphus": "/a"}), "output_reserved", "outputs[0].remote"),
     (doc(outputs={"b:dir/": ">"}), "output_capture", "outputs[0].remote"),
     (doc(volumes=["/v"], outputs={"b:r": "/v"}), "output_collision", "volumes[0]"),
     (one_command(stdout="/nowhere/x"), "stream_unmapped", "commands[0].stdout"),
