@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -83,11 +84,25 @@ async def outputs_are_the_manifests(cluster: Cluster, record: TaskRecord) -> Non
 
 
 async def nothing_is_left(cluster: Cluster, task_ids: list[str]) -> None:
-    """No staging object of an ended task, and no process of one, is left after a sweep."""
+    """Once things are quiet, no staging object and no process of an ended task is left.
+
+    Both go after the terminal state is stored, so they get a moment.
+    """
+    async with asyncio.timeout(20):
+        while (objects := await _staged(cluster, task_ids)) or (processes := _sandboxes(cluster)):
+            await asyncio.sleep(0.1)
+    assert not objects
+    assert not processes
+
+
+async def _staged(cluster: Cluster, task_ids: list[str]) -> list[str]:
     prefix = Remote(Scheme.BUCKET, cluster.settings.default_bucket, ".sisyphus/")
     left = [i.remote.key async for i in cluster.objects.at(prefix).list(prefix) if "/logs/" not in i.remote.key]
-    assert not [key for key in left if any(t in key for t in task_ids)], left
-    running = []
+    return [key for key in left if any(t in key for t in task_ids)]
+
+
+def _sandboxes(cluster: Cluster) -> list[bytes]:
+    running: list[bytes] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = path.read_bytes()
@@ -95,4 +110,4 @@ async def nothing_is_left(cluster: Cluster, task_ids: list[str]) -> None:
             continue
         if command.startswith(b"bwrap") and str(cluster.settings.data).encode() in command:
             running.append(command)
-    assert not running
+    return running
