@@ -19,6 +19,7 @@ from infra.object_store import ObjectInfo, ObjectStores, OnBytes
 from infra.settings import Settings
 from infra.state_store import LogChunk, StateStore, Submission, Topic, open_state_store
 from schemas.event import Event
+from schemas.failure import DocumentError, Problem
 from schemas.paths import RESERVED_PREFIX, Remote, Scheme
 from schemas.record import TaskRecord
 from schemas.task import TaskDocument
@@ -38,11 +39,18 @@ class Cluster:
         self.settings, self.store, self.objects, self.broker = settings, store, objects, broker
 
     async def submit(self, task: TaskDocument) -> Submission:
-        """Accept a task. Idempotent by the document's id; without one, each call is a new task."""
+        """Accept a task. Idempotent by the document's id; without one, each call is a new task.
+
+        Raises:
+            DocumentError: the id belongs to a different document.
+        """
         task_id = task.id or new_id()
         document = task.model_copy(update={"id": task_id})
         hold_s = self.settings.claim_grace_s if self.broker else 0.0
         submission = await self.store.submit(document, task_id, hold_s=hold_s)
+        if not submission.created and submission.record.document != document:
+            message = f"{task_id!r} is already the id of another document; leave the id out or choose a new one"
+            raise DocumentError([Problem(code="id_taken", field="id", message=message)])
         if self.broker and submission.created:
             try:
                 async with asyncio.timeout(_PUBLISH_S):

@@ -57,7 +57,8 @@ def parse_task(value: object) -> TaskDocument:
     try:
         return TaskDocument.model_validate(raw)
     except ValidationError as error:
-        raise DocumentError(_problem(cast("dict[str, Any]", e)) for e in error.errors(include_url=False)[:32]) from None
+        found = [_problem(cast("dict[str, Any]", e)) for e in error.errors(include_url=False)[:32]]
+        raise DocumentError(_causes(found)) from None
     except RecursionError:
         raise _single("depth", "the document is nested too deeply") from None
 
@@ -102,6 +103,22 @@ def _pairs(value: object, side: str) -> list[dict[str, object]]:
     return result
 
 
+def _causes(found: list[Problem]) -> list[Problem]:
+    """Without what only follows from another problem: a list is not too short because its one entry is wrong."""
+    fields = [p.field for p in found]
+    return [p for p in found if p.code != "too_short" or not any(f.startswith(f"{p.field}[") for f in fields)]
+
+
+#: What the validator's own words would leave unclear to somebody who writes JSON.
+_WORDS = {
+    "extra_forbidden": "is not a known key here; check its spelling",
+    "tuple_type": 'must be a list, as in ["wc", "-w", "/in/text"]',
+    "dict_type": "must be an object, as in {}",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+}
+
+
 def _problem(error: dict[str, Any]) -> Problem:
     path = ""
     for part in error["loc"]:
@@ -113,7 +130,9 @@ def _problem(error: dict[str, Any]) -> Problem:
         return Problem(code=cause.code, field=cause.field or path, message=str(cause))
     value = error.get("input")
     shown = f" (got {str(value)[:80]!r})" if isinstance(value, str | int | float | bool) or value is None else ""
-    return Problem(code=error["type"], field=path, message=str(error["msg"]).removeprefix("Value error, ") + shown)
+    words = _WORDS.get(error["type"])
+    message = f"{path} {words}" if words else str(error["msg"]).removeprefix("Value error, ")
+    return Problem(code=error["type"], field=path, message=message + shown)
 
 
 def _no_constant(name: str) -> float:

@@ -40,19 +40,19 @@ class Scheme(StrEnum):
 
 def _check_text(text: str, what: str) -> None:
     if not text:
-        raise RefusalError("path_empty", f"a {what} path must not be empty")
+        raise RefusalError("path_empty", f"the {what} path must not be empty")
     if len(text) > MAX_PATH_CHARS:
         raise RefusalError(
             "path_too_long",
-            f"a {what} path has at most {MAX_PATH_CHARS} characters, this one has {len(text)}",
+            f"the {what} path has {len(text)} characters; {MAX_PATH_CHARS} are allowed",
         )
     if any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):
-        raise RefusalError("path_control_character", f"a {what} path must not hold NUL or control characters")
+        raise RefusalError("path_control_character", f"the {what} path must not hold NUL or control characters")
 
 
 def _check_parts(path: str, text: str, what: str) -> None:
     if any(part in {".", ".."} for part in path.split("/")):
-        raise RefusalError("path_traversal", f"{text!r}: a {what} path must not hold '.' or '..'")
+        raise RefusalError("path_traversal", f"{text!r}: the {what} path must not hold '.' or '..'")
 
 
 def _parsed_schema(cls: Any, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:

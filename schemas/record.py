@@ -67,10 +67,10 @@ class TaskRecord(Document):
 
     @property
     def progress(self) -> float:
-        """Percent done, 0-100: what the task reported, else its completed TODO items."""
+        """Percent done, 0-100: what the task reported or its completed TODO items, whichever is further."""
         if self.state is TaskState.COMPLETE:
             return 100.0
-        return self.percent if self.percent is not None else 100.0 * fraction(self.todos)
+        return max(self.percent or 0.0, 100.0 * fraction(self.todos))
 
     @property
     def result(self) -> str | None:

@@ -46,6 +46,12 @@ class PathMap:
     inputs: tuple[PlacedInput, ...]
     outputs: tuple[PlacedOutput, ...]
     mounts: tuple[Mount, ...]
+    volumes: tuple[Path, ...] = ()
+
+    @property
+    def folders(self) -> list[Path]:
+        """Directories that exist before the first command: volumes and directory outputs."""
+        return [*self.volumes, *(x.local for x in self.outputs if x.output.is_directory)]
 
     @property
     def writable(self) -> Path:
@@ -104,7 +110,8 @@ def plan(task: TaskDocument, root: Path, in_image: Collection[str]) -> PathMap:
         else PlacedOutput(x, placed.local(x.internal), alone=x.internal in alone)
         for x in task.outputs
     )
-    return PathMap(root, inputs, outputs, tuple(sorted(mounts, key=lambda m: m.internal.count("/"))))
+    volumes = tuple(placed.local(x) for x in task.volumes)
+    return PathMap(root, inputs, outputs, tuple(sorted(mounts, key=lambda m: m.internal.count("/"))), volumes)
 
 
 def _writable_directories(task: TaskDocument, in_image: Collection[str]) -> list[str]:

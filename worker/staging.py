@@ -45,6 +45,8 @@ def make_room(paths: PathMap) -> None:
     for mount in paths.mounts:
         if not mount.read_only and mount.local not in alone:
             mount.local.mkdir(exist_ok=True)
+    for folder in paths.folders:  # those that lie inside another mount too: a command may count on them
+        folder.mkdir(parents=True, exist_ok=True)
     for path in alone:
         if not path.exists():
             path.touch()

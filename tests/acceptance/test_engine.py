@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from infra.errors import ObjectMissingError
 from schemas.event import EventType
-from schemas.failure import Cause
+from schemas.failure import Cause, DocumentError
 from schemas.lease import LeaseTerms
 from schemas.legacy import parse_task
 from schemas.paths import Remote
@@ -164,6 +164,27 @@ async def test_failures_have_a_cause_and_words(engine, document, cause, words):
     assert record.failure is not None
     assert (record.failure.cause, words in record.failure.message) == (cause, True), record.failure
     assert record.state in {TaskState.EXECUTOR_ERROR, TaskState.SYSTEM_ERROR}
+
+
+async def test_a_directory_inside_anothers_parent_exists(engine):
+    """An output directory beside a file output is there before the first command, as is a nested volume."""
+    record = await run(
+        engine,
+        commands=[shell("echo d > /out/d/x; echo a > /out/a; echo v > /out/d/v/y")],
+        volumes=["/out/d/v/"],
+        outputs={"sisyphus:n/a": "/out/a", "sisyphus:n/d/": "/out/d/"},
+    )
+    assert record.state is TaskState.COMPLETE, record.failure
+    assert await read(engine, "sisyphus:n/d/x") == "d\n"
+
+
+async def test_an_id_belongs_to_one_document(engine):
+    """The same document again is the same task; another document under its id is refused, not silently dropped."""
+    first = await engine.submit(id="mine", commands=[shell("true")])
+    assert await engine.submit(id="mine", commands=[shell("true")]) == first
+    with pytest.raises(DocumentError, match="already the id of another document"):
+        await engine.submit(id="mine", commands=[shell("false")])
+    await engine.wait(first)
 
 
 async def test_an_empty_output_is_an_output(engine):

@@ -117,6 +117,12 @@ def test_rejection_names_code_field_and_rule(document, code, field):
     assert all(p.message and "\n" not in p.message for p in found)
 
 
+def test_one_mistake_is_one_problem():
+    """A command given as a string is said once, in words for people, and not also as a list that is too short."""
+    (problem,) = problems(doc(commands=[{"command": "echo hi"}]))
+    assert problem.message == 'commands[0].command must be a list, as in ["wc", "-w", "/in/text"] (got \'echo hi\')'
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda x: st.lists(x, max_size=4) | st.dictionaries(st.text(max_size=12), x, max_size=4),
