@@ -110,4 +110,6 @@ def _words_of(token: str) -> tuple[str, ...]:
 def _ascii(word: str) -> tuple[str, ...]:
     folded = unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("ø", "o").replace("æ", "ae"))
     letters = "".join(c for c in folded if "a" <= c <= "z")
+    if letters in _WHOLE:
+        return tuple(_WHOLE[letters].split())
     return (letters,) if letters else ()

@@ -7,6 +7,12 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
+
+# A change is judged on the same examples each time; new ones are looked for wherever else the tests run.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 #: A skip in CI is a failure, but for reasons that begin like this: no machine could run the test as things are.
 MAY_SKIP_IN_CI = ("no program for",)

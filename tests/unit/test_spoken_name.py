@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.number_words import number_words, read_number
@@ -118,6 +118,7 @@ def test_words_remember_where_they_stood() -> None:
     assert said.without_courtesy().words[-1] == "report"
 
 
+@example("ÒK")
 @given(st.text(max_size=2000))
 def test_any_text_becomes_plain_words(text: str) -> None:
     """Whatever is heard or typed gives lower-case words whose places lie in the text."""
