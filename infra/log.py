@@ -15,6 +15,14 @@ import structlog
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
+def _stderr_logger(*_: object) -> structlog.PrintLogger:
+    return structlog.PrintLogger(sys.stderr)
+
+
+# Whoever logs before `setup_logging` ran, or without it, must not mix lines into a command's output.
+structlog.configure(logger_factory=_stderr_logger)
+
+
 def setup_logging(level: str = "info", fmt: str = "auto") -> None:
     """Configure structlog and bring the standard library's loggers into the same stream."""
     number = _LEVELS.get(level.lower(), 20)

@@ -88,6 +88,8 @@ class BubblewrapRuntime:
             self.limits = f"cgroup v{self._cgroups.version}"
         except (NoCgroupsError, OSError) as error:
             self.limits = "rlimits only: memory per process, no CPU limit, no out-of-memory verdict"
+            if os.geteuid() == 0:
+                self.limits += ", no limit of processes for root"
             _log.warning("bubblewrap_without_cgroups", limits=self.limits, reason=str(error))
         self._is_ready = True
 

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -12,6 +13,7 @@ from infra.broker import BROKERS
 from infra.object_store import OBJECT_STORES
 from infra.runtime import RUNTIMES
 from infra.state_store import STATE_STORES
+from tests.conftest import need
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ["voice", "worker", "schemas", "orchestrator", "infra"]
@@ -19,7 +21,10 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_CLASS_METHODS = 400, 60, 24
 
 
 def tracked(*suffixes):
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    need(shutil.which("git"), "git, which tells what belongs to the repository")
+    # The work tree may belong to somebody else, as in a container that it is mounted into.
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-co", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     files = [ROOT / n for n in names.stdout.splitlines() if n.endswith(suffixes)]
     return [f for f in files if f.exists()]
 
