@@ -104,6 +104,8 @@ class Journal:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if not (self._pending or self._late):
+                continue  # another write took it along: sleeping now would hold up the next milestone
             await asyncio.sleep(FLUSH_S if self._pending else LATE_S)
             if not (self._pending or self._late):
                 continue

@@ -225,6 +225,14 @@ async def test_progress_result_and_secrets(engine):
     assert "hunter22" not in record.model_dump_json() + str(events) + log + stored
 
 
+async def test_milestones_come_one_by_one(engine):
+    """Each milestone is stored when it is said, not together with a later one or with the end."""
+    said = [f"::progress value={n}::m{n}" for n in (10, 30, 50, 70, 90)]
+    record = await run(engine, commands=[shell("; sleep 0.8; ".join(f"echo {line}" for line in said))])
+    times = [e.at async for e in engine.cluster.follow(record.id) if e.type is EventType.PROGRESS]
+    assert len(set(times)) == len(said)
+
+
 async def test_live_log_is_followed(engine):
     """A follower sees output while the command runs, not only at its end."""
     task_id = await engine.submit(commands=[shell("echo early; sleep 30")])
