@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -55,7 +55,8 @@ def running(data, *arguments):
     finally:
         family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
         for member in family:
-            member.kill()
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
         process.wait()
 
 
@@ -148,7 +149,7 @@ def test_a_log_can_be_followed_live(sisyphus, system):
 
 def test_a_watcher_may_leave(sisyphus, system):
     """Ctrl-C ends the watching with 130 and says how to go on; the task goes on and ends as if nobody had looked."""
-    task = json.loads(sisyphus("submit", "-", "--json", stdin=shell("echo started; sleep 3")).stdout)["id"]
+    task = json.loads(sisyphus("submit", "-", "--json", stdin=shell("echo started; sleep 8")).stdout)["id"]
     watch = subprocess.Popen(
         command("watch", task), env=environment(system[0]), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
