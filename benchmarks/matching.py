@@ -10,7 +10,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from schemas.utterance import Matcher
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "benchmarks" / "corpus"
-SETS = ("tune", "held-out", "fresh")
+SETS = ("tune", "held-out", "fresh", "free", "wide", "unseen")
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,13 @@ def verdict(match: Match, command: Command) -> str:
     """``right``, ``asked`` or ``wrong``."""
     if match.kind is not MatchKind.ACCEPT or match.best is None:
         return "asked"
-    slots = {name: value.lower() if name == "phrase" else value for name, value in match.best.slots.items()}
-    return "right" if (match.best.intent, slots) == (command.intent, command.slots) else "wrong"
+    return "right" if _meant(match.best.intent, match.best.slots) == _meant(command.intent, command.slots) else "wrong"
+
+
+def _meant(intent: str, slots: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """What counts: "stop it" is a cancel when nothing is being said, and an article before a phrase says nothing."""
+    named = {name: value.lower().removeprefix("the ") if name == "phrase" else value for name, value in slots.items()}
+    return "cancel" if intent == "quiet" else intent, named
 
 
 def fragments(command: Command) -> Iterator[str]:

@@ -23,6 +23,7 @@ class ControlIntent(StrEnum):
     NO = "no"
 
 
+CONTROLS = frozenset(ControlIntent)
 #: Understood only as the answer to a question.
 ANSWERS = frozenset({ControlIntent.YES, ControlIntent.NO})
 
@@ -51,6 +52,10 @@ cancel the last task; cancel the current task; cancel the running task; cancel e
 stop the task; stop my task; stop that task; stop this task; stop the last task; stop the current task
 stop the running task; stop all tasks; abort; abort it; abort that; abort the task; abort my task; kill the task
 call it off; call off the task; end the task; terminate the task; never mind the task; forget the task
+scrap that; scrap it; drop it; drop that; abandon that; abandon it; halt the task; halt the current task; halt
+never mind; forget it; forget about it; i do not want it anymore; i do not need it after all; leave it; quit it
+do not bother; do not bother finishing it; quit what you are doing; stop what you are doing; let us stop here
+i do not want it any more; i do not need it anymore; drop the task; scrap the task; abandon the task; stop the job
 i changed my mind; i have changed my mind
 cancel {task}; cancel my {task}; cancel the {task} task; stop {task}; stop my {task}; stop running {task}
 abort {task}; kill {task}; call off {task}; end {task}; terminate {task}
@@ -59,6 +64,7 @@ abort {task}; kill {task}; call off {task}; end {task}; terminate {task}
 _QUIET = """
 stop; stop that; stop it; stop talking; stop speaking; stop there; be quiet; quiet; be silent; silence; hush
 shut up; enough; that is enough; okay stop; stop saying that; stop telling me; do not talk
+that is enough stop; okay that is enough; that is enough now; no wait stop; no stop; wait stop; stop now; stop it now
 quiet down; hold on; wait; wait a moment; wait a minute; pause
 """
 
@@ -109,57 +115,19 @@ of course not; certainly not; keep it; keep going; keep it running; let it run; 
 """
 
 
-def _forms(table: str) -> tuple[str, ...]:
+def forms(table: str) -> tuple[str, ...]:
+    """The wordings in a table of them, one from the next by a semicolon or a line."""
     return tuple(form.strip() for line in table.splitlines() for form in line.split(";") if form.strip())
 
 
 #: Every control intent with its wordings.
 CONTROL_PATTERNS: Mapping[ControlIntent, tuple[str, ...]] = {
-    ControlIntent.STATUS: _forms(_STATUS),
-    ControlIntent.CANCEL: _forms(_CANCEL),
-    ControlIntent.QUIET: _forms(_QUIET),
-    ControlIntent.HELP: _forms(_HELP),
-    ControlIntent.OBJECTS: _forms(_OBJECTS),
-    ControlIntent.REPEAT: _forms(_REPEAT),
-    ControlIntent.YES: _forms(_YES),
-    ControlIntent.NO: _forms(_NO),
+    ControlIntent.STATUS: forms(_STATUS),
+    ControlIntent.CANCEL: forms(_CANCEL),
+    ControlIntent.QUIET: forms(_QUIET),
+    ControlIntent.HELP: forms(_HELP),
+    ControlIntent.OBJECTS: forms(_OBJECTS),
+    ControlIntent.REPEAT: forms(_REPEAT),
+    ControlIntent.YES: forms(_YES),
+    ControlIntent.NO: forms(_NO),
 }
-
-#: What people say before a command.
-LEAD_INS = _forms(
-    """
-hey; hi; hello; okay; so; well; now; right; alright; and; then; and then; also; next; good morning; good evening
-can you; could you; would you; will you; can we; could we; can i; may i; could i
-hey can you; okay can you; so can you; hey could you; and can you; can you also; could you also; now can you
-i want you to; i want to; i would like you to; i would like to; i need you to; i need to; i need; i want; i would like
-i would like to have; i want to have; i would love to have; could i have; can i have; may i have; can i get
-would you mind; would you be so kind to; would you be so kind as to; be so kind and; be so good and; do me a favor and
-let us; let me; go ahead and; go and; try to; start to; start; you should; you can; you could; it would be nice to
-tell me; show me; give me; get me; find out; can you tell me; could you tell me; do you know; i would like to know
-i want to know; i need to know; i wonder; let me know; computer; okay computer; hey computer; sisyphus; hey sisyphus
-okay sisyphus; first; first of all; sorry; excuse me; oh; yes; yeah; thank you; thanks; okay thanks; great; okay great
-no wait; actually; okay now; right now; what i want is; what i need is; is it possible to; is there a way to
-"""
-)
-
-#: What people say before the words of a command without giving one.
-NO_COMMAND_LEAD_INS = _forms(
-    """
-do not; no do not; never; please never; you must not; you should not; do not ever; i do not want you to
-i do not want to; i would not; i did not ask you to; i did not; i do not need you to; i do not need to
-nobody should; we should not
-somebody should; someone should; they should; he should; she should; people should
-did you; have you; had you; did i; did he; did she; did they; have we; has anybody; who; who will; who did
-did somebody
-why did you; why do you; why would you; why should i; when did you; when will you; when should i; how do you
-how did you; how would you; how can i; how do i; how would i; how should i; what happens if you; what if you
-what if i; what if we
-he said; she said; they said; he asked me to; she asked me to; they asked me to; my boss told me to; he told me to
-yesterday i; yesterday we; last week i; tomorrow i will; tomorrow we will; later i will; i will; we will; i already
-i have already; we already; you already; you did; you have; i had to; we had to; i used to; i tried to; i was going to
-if you; if i; if we; when you; when i; before you; before i; after you; after i; after we; unless you; instead of
-it is hard to; it is easy to; it is fun to; it is boring to; i love to; i hate to; i like to; they never
-he never; she never; i forgot to; remember to; remind me to; remind me tomorrow to; i am going to; i am not going to
-i am about to
-"""
-)

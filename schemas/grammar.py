@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from schemas.control import CONTROL_PATTERNS, ControlIntent
+from schemas.control_keywords import CONTROL_KEYWORDS
+from schemas.keyword_form import KeywordForm, Slot
 from schemas.likeness import Phrases
 from schemas.template import Parameter, ParameterType, Template
 from schemas.wording import plain
@@ -23,14 +25,6 @@ UNFINISHED = "?"
 _SLOT = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 #: Letters below which the end of a pattern is too little to be taken for an unfinished request.
 _FRAGMENT_LETTERS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A place for a value. `kind` is a `ParameterType` value, ``task``, or ``choice:<template>.<parameter>``."""
-
-    name: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +62,7 @@ class Grammar:
             if _shape(frame) not in shapes:
                 parts.setdefault(_shape(frame), frame)
         self.frames = (*whole, *parts.values())
+        self.keyword_forms = tuple(dict.fromkeys(_keyword_forms(self.templates)))
 
     @cached_property
     def fixed(self) -> Phrases:
@@ -119,6 +114,15 @@ def _template_frames(templates: Iterable[Template]) -> Iterator[Frame]:
         kinds = _kinds(template)
         for pattern in template.patterns:
             yield _frame(template.name, pattern, kinds)
+
+
+def _keyword_forms(templates: Iterable[Template]) -> Iterator[KeywordForm]:
+    for template in templates:
+        for keywords in template.keywords:
+            yield KeywordForm.parse(template.name, keywords, _kinds(template))
+    for intent, forms in CONTROL_KEYWORDS.items():
+        for keywords in forms:
+            yield KeywordForm.parse(intent.value, keywords, {"task": "task"})
 
 
 def _control_frames() -> Iterator[Frame]:

@@ -7,14 +7,15 @@ said is silently ignored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from schemas.control import LEAD_INS, NO_COMMAND_LEAD_INS
 from schemas.grammar import Frame, Grammar
+from schemas.lead_ins import LEAD_INS, NO_COMMAND_LEAD_INS
 from schemas.likeness import Phrases, likeness
+from schemas.strangers import is_literal, strangers
 from schemas.wording import plain
 
 #: Most words of an utterance that are laid out; more than that is no command.
@@ -23,6 +24,8 @@ MAX_WORDS = 28
 LEAST_FIXED, LEAST_FIXED_WORD, LEAST_FIXED_SHORT, SHORT_LETTERS = 60.0, 72.0, 80.0, 7
 #: Score from which words count as a lead-in, and what each missing point of it costs.
 LEAST_LEAD_IN, LEAD_IN_COST = 62.0, 0.15
+#: Score from which nobody else may be meant: "anna searched …" is near to "and a search …".
+SURE_LEAD_IN = 82.0
 #: Score from which "don't …", "did you …" or "he said …" makes it no command.
 REFUSAL = 88.0
 #: Words behind which nothing is asked for.
@@ -42,22 +45,37 @@ _NOWHERE: Mapping[int, Sequence[tuple[int, float]]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way to read an utterance: `score` is that of the fixed parts, `penalty` is what its lead-in costs."""
+    """One way to read an utterance.
+
+    Attributes:
+        start: the word behind the lead-in.
+        spans: the words of each slot.
+        score: that of the fixed parts.
+        penalty: what the lead-in costs.
+        strangers: content words of the fixed parts, said or wanted, that have no counterpart.
+        is_literal: the fixed parts were said word for word.
+        sureness: how much more is asked of its names than of those in a pattern.
+    """
 
     frame: Frame
+    start: int
     spans: tuple[Span, ...]
     score: float
     penalty: float
+    strangers: int = 0
+    is_literal: bool = True
+    sureness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Starts:
-    """Where a command may begin, with what the lead-in before it costs.
+    """Where a command may begin, with what the lead-in before it costs, and its strangers.
 
     With `refused`, words at the beginning that give no command, only frames that begin with them are meant.
     """
 
     costs: Mapping[int, float]
+    strangers: Mapping[int, int]
     refused: str
 
     def allow(self, frame: Frame) -> bool:
@@ -97,11 +115,15 @@ class Layouts:
         hits = self._hits(phrases)
         starts = [self._starts(words) for words in utterances]
         # "don't …" may be lost in a worse hypothesis; that the likeliest one has it decides for all.
-        starts = [_Starts(start.costs, start.refused or starts[0].refused) for start in starts]
+        starts = [replace(start, refused=start.refused or starts[0].refused) for start in starts]
         return [
             self._layouts(words, _hits_by_part(rows, hits), start)
             for words, rows, start in zip(utterances, spans, starts, strict=True)
         ]
+
+    def refuse(self, words: tuple[str, ...]) -> bool:
+        """Whether words begin in a way that gives no command: "don't …", "he said …"."""
+        return bool(self._starts(words).refused)
 
     def _spans(self, words: tuple[str, ...], texts: dict[str, int]) -> list[tuple[int, int, int]]:
         """Every run of words as (start, end, number of its text); `texts` collects the texts."""
@@ -128,26 +150,37 @@ class Layouts:
     def _starts(self, words: tuple[str, ...]) -> _Starts:
         """Where a command may begin behind a lead-in, and whether what is said is no command at all."""
         heads = Phrases.of([" ".join(words[:end]) for end in range(1, min(len(words), MAX_LEAD_IN + 1))])
-        costs = {0: 0.0}
+        costs, unknown = {0: 0.0}, {0: 0}
         if not len(heads):
-            return _Starts(costs, "")
-        friendly = likeness(heads, self._lead_ins).max(axis=1).tolist()
+            return _Starts(costs, unknown, "")
+        likes = likeness(heads, self._lead_ins)
+        friendly = likes.max(axis=1).tolist()
+        nearest = [self._lead_ins.texts[int(number)] for number in likes.argmax(axis=1)]
         other = likeness(heads, self._no_command).max(axis=1).tolist()
         for place, (score, against) in enumerate(zip(friendly, other, strict=True), start=1):
             if score >= LEAST_LEAD_IN and score > against and NEGATIONS.isdisjoint(words[:place]):
                 costs[place] = (100 - score) * LEAD_IN_COST
+                odd = strangers(heads.texts[place - 1], nearest[place - 1])
+                unknown[place] = max(odd, int(score < SURE_LEAD_IN))
         refused = [h for h, f, a in zip(heads.texts, friendly, other, strict=True) if a >= REFUSAL and a > f]
-        return _Starts(costs, refused[0] if refused else "")
+        return _Starts(costs, unknown, refused[0] if refused else "")
 
     def _layouts(self, words: tuple[str, ...], hits: Hits, starts: _Starts) -> list[Layout]:
         found = [
-            Layout(plan.frame, spans, score, starts.costs[start])
+            Layout(plan.frame, start, spans, score, starts.costs[start])
             for plan in self._possible(hits, starts)
             for start in starts.usable_for(plan.frame)
             for spans, score in plan.places(hits, start, len(words))
         ]
         found.sort(key=lambda layout: (layout.penalty - layout.score, -layout.frame.letters))
-        return found[:MAX_LAYOUTS]
+        return [
+            replace(
+                layout,
+                strangers=starts.strangers[layout.start] + sum(strangers(*pair) for pair in _pairs(layout, words)),
+                is_literal=all(is_literal(*pair) for pair in _pairs(layout, words)),
+            )
+            for layout in found[:MAX_LAYOUTS]
+        ]
 
     def _possible(self, hits: Hits, starts: _Starts) -> Iterator[_Plan]:
         """The plans of which every fixed part was said, the first of them where a command may begin."""
@@ -209,6 +242,13 @@ class _Plan:
         if self.parts[number] < 0:
             return (count,) if position < count == furthest else ()
         return range(position + 1, furthest + 1)
+
+
+def _pairs(layout: Layout, words: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What was said where each fixed part lies, with that part."""
+    bounds = [layout.start, *(place for span in layout.spans for place in span), len(words)]
+    said = [" ".join(words[start:end]) for start, end in zip(bounds[::2], bounds[1::2], strict=True)]
+    return list(zip(said, layout.frame.fixed, strict=True))
 
 
 def _negated(phrases: Phrases) -> npt.NDArray[np.bool_]:

@@ -96,3 +96,9 @@ class Lexicon:
 def bare(span: str) -> str:
     """A span without articles and words like "file" around the name."""
     return _AFTER.sub("", _BEFORE.sub("", span))
+
+
+def article(span: str) -> str:
+    """What `bare` leaves out before the name, with the space behind it: "the ", or nothing."""
+    found = _BEFORE.match(span)
+    return found[0] if found else ""

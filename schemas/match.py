@@ -6,8 +6,9 @@ A clear match acts, a doubtful one is asked back, anything else is nothing. Ever
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from pydantic import Field
 from schemas.document import Document
 from schemas.grammar import UNFINISHED, Frame
 from schemas.lexicon import Found
+from schemas.strangers import is_literal
 
 #: Least total score to act, of a frame's own words, and of a form without slots.
 ACCEPT, ACCEPT_FIXED, ACCEPT_SLOTLESS = 80.0, 70.0, 90.0
@@ -24,6 +26,8 @@ ACCEPT_NAME, LONG_NAME, SHORT_NAME_STEP = 62.0, 10, 2.0
 LOOSE_NAME = 10.0
 #: Distance to the next meaning.
 MARGIN = 4.0
+#: What it costs among meanings to leave words unexplained.
+STRANGERS_COST = 6.0
 #: From here on it is asked back: the total, how much a name may fall short, and a form without slots.
 ASK, ASK_NAME_SHORT, ASK_SLOTLESS = 70.0, 10.0, 84.0
 #: Below this, a better recogniser should listen again before anything is said.
@@ -70,16 +74,31 @@ class Reading(Document):
         intent: a template's name or a `ControlIntent` value.
         slots: values for `Template.render`.
         spoken: the same as they are said, for `Template.say`.
+        meaning: what would be done: the intent and the values, but for free text, which every look spells in its way.
         weakest: the lowest score of a name in it, 100 without names.
         has_text: it holds free text, which nothing but a better recogniser can check.
+        around: what was said before and behind the request itself.
+        forms: what stands in each slot, in the spelling of `schemas.wording`.
+        wording: the whole request as it would have been said if this is what was meant.
+        is_literal: its own words and the names in it were said word for word.
     """
 
     intent: str
     slots: dict[str, str] = Field(default_factory=dict)
     spoken: dict[str, str] = Field(default_factory=dict)
+    meaning: tuple[str, ...] = ()
     score: float
     weakest: float = 100.0
     has_text: bool = False
+    around: tuple[str, str] = ("", "")
+    forms: dict[str, str] = Field(default_factory=dict)
+    wording: str = ""
+    is_literal: bool = True
+
+    def worded(self, pattern: str) -> str:
+        """The whole request as it would have been said in the form of `pattern`."""
+        own = re.sub(r"\{(\w+)\}", lambda slot: self.forms[slot[1]], pattern)
+        return " ".join(part for part in (self.around[0], own) if part) + self.around[1]
 
 
 class Match(Document):
@@ -101,7 +120,7 @@ class Match(Document):
         """Whether a better recogniser should listen before this is acted on or answered."""
         if self.kind is not MatchKind.ACCEPT or self.best is None:
             return True
-        return self.best.has_text or self.best.score < SECOND_LOOK
+        return self.best.has_text or not self.best.is_literal or self.best.score < SECOND_LOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +131,10 @@ class Candidate:
         meaning: what would be done. Free text is no part of it: candidates that differ in it alone do not compete.
         fixed: the score of the frame's own words alone.
         rank: orders candidates of one meaning: the score, and more of the frame's own words where that is equal.
+        around, forms: see `Reading`.
+        strangers: words that nothing explains.
+        sureness: how much more is asked of its names than of those in a pattern.
+        named: what was said where each name stands, with that name.
     """
 
     frame: Frame
@@ -120,6 +143,17 @@ class Candidate:
     score: float
     fixed: float
     rank: float
+    around: tuple[str, str] = ("", "")
+    forms: Mapping[str, str] = field(default_factory=dict[str, str])
+    strangers: int = 0
+    sureness: float = 0.0
+    is_literal_but_names: bool = True
+    named: Sequence[tuple[str, str]] = ()
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether all of it was said word for word."""
+        return self.is_literal_but_names and all(is_literal(*pair) for pair in self.named)
 
     @property
     def reading(self) -> Reading:
@@ -128,10 +162,28 @@ class Candidate:
             intent=self.frame.intent,
             slots={name: found.value for name, found in self.filled.items()},
             spoken={name: found.spoken for name, found in self.filled.items()},
+            meaning=self.meaning,
             score=round(self.score, 2),
             weakest=round(min((found.score for found in self.filled.values()), default=100.0), 2),
             has_text=self.frame.has_text,
+            around=self.around,
+            forms=dict(self.forms),
+            wording=self.worded,
+            is_literal=self.is_literal,
         )
+
+    @property
+    def worded(self) -> str:
+        """The whole request in the words of its frame."""
+        said = [self.around[0]]
+        for fixed, slot in zip(self.frame.fixed[:-1], self.frame.slots, strict=True):
+            said += [fixed, self.forms[slot.name]]
+        return " ".join(part for part in (*said, self.frame.fixed[-1]) if part) + self.around[1]
+
+    @property
+    def standing(self) -> float:
+        """The score by which meanings compete: one that leaves words unexplained gives way to one that does not."""
+        return self.score - STRANGERS_COST * (self.strangers > 0)
 
     @property
     def surplus(self) -> float:
@@ -141,9 +193,11 @@ class Candidate:
     @property
     def is_clear(self) -> bool:
         """Whether it may be acted on, if nothing else is near."""
+        if self.strangers:
+            return False
         if not self.frame.slots:
             return self.score >= ACCEPT_SLOTLESS
-        least = LOOSE_NAME if self.frame.has_text or self._is_about_a_task else 0.0
+        least = max(self.sureness, LOOSE_NAME if self.frame.has_text or self._is_about_a_task else 0.0)
         return self.score >= ACCEPT and self.fixed >= ACCEPT_FIXED and self.surplus >= least
 
     @property
@@ -169,9 +223,18 @@ def least_name(form: str) -> float:
     return ACCEPT_NAME + SHORT_NAME_STEP * max(0, LONG_NAME - len(form)) if form else 0.0
 
 
-def verdict(ranked: Sequence[Candidate], text: str, *, is_faint: bool) -> Match:
-    """Decide on the meanings of an utterance, best first, each meaning once."""
+def verdict(ranked: Sequence[Candidate], text: str, *, is_faint: bool, is_typed: bool) -> Match:
+    """Decide on the meanings of an utterance, best first, each meaning once.
+
+    Args:
+        ranked: the meanings.
+        text: what was said.
+        is_faint: it is so little and so unsure that it is nothing.
+        is_typed: nobody can have misheard it: what is only near is not it.
+    """
     kind, reason = _decided(ranked, is_faint=is_faint)
+    if kind is MatchKind.ACCEPT and is_typed and not ranked[0].is_literal:
+        kind, reason = MatchKind.DOUBTFUL, Reason.UNSURE
     whole = [candidate for candidate in ranked if candidate.frame.intent != UNFINISHED]
     readings = [candidate.reading for candidate in whole[: MAX_OTHERS + 1]]
     has_best = reason not in {Reason.NOTHING, Reason.UNFINISHED}
@@ -190,7 +253,7 @@ def _decided(ranked: Sequence[Candidate], *, is_faint: bool) -> tuple[MatchKind,
         return MatchKind.UNKNOWN, Reason.WHICH if best.can_ask_which else Reason.NOTHING
     if not best.is_clear:
         return MatchKind.DOUBTFUL, Reason.UNSURE
-    if len(ranked) > 1 and best.score - ranked[1].score < MARGIN:
+    if len(ranked) > 1 and best.standing - ranked[1].standing < MARGIN:
         is_same = ranked[1].frame.intent == best.frame.intent
         return MatchKind.DOUBTFUL, Reason.NAMESAKES if is_same else Reason.TIE
     return MatchKind.ACCEPT, Reason.CLEAR

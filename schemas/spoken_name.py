@@ -38,6 +38,13 @@ _EXTENSIONS = {
     "doc": "document",
     "docx": "document",
     "json": "jason",
+    "log": "log",
+    "tsv": "table",
+    "xls": "spreadsheet",
+    "ods": "spreadsheet",
+    "jpeg": "picture",
+    "wav": "recording",
+    "mp3": "recording",
 }
 
 
@@ -99,7 +106,8 @@ def folder_names(remotes: Iterable[str]) -> tuple[SpokenName, ...]:
 def _told_apart(group: list[_Parts]) -> Iterable[SpokenName]:
     if len(group) == 1:
         (only,) = group
-        yield SpokenName(only.remote, only.base, (only.base, *_with_kind(only)))
+        in_folder = _in_folder(only.base, only.folders[-1])[1] if only.folders else []
+        yield SpokenName(only.remote, only.base, tuple(dict.fromkeys([only.base, *_with_kind(only), *in_folder])))
         return
     by_kind = _counted(parts.extension for parts in group)
     by_folder = _counted(parts.folders[-1:] for parts in group)

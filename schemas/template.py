@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from schemas.document import Document
 from schemas.failure import DocumentError, Problem, RefusalError
+from schemas.keyword_form import check_notation
 from schemas.paths import Remote
 
 #: Placeholders that the cluster fills in itself, in the task document and in spoken sentences.
@@ -143,6 +144,7 @@ class Template(Document):
         title: what people call it, in two or three words, e.g. "count words".
         nouns: what they call a running one, e.g. "word count", so that "cancel the word count" is understood.
         patterns: forms in which it is asked for; ``{parameter}`` stands for a value.
+        keywords: the same by key words alone, for free wordings, in the notation of `schemas.keyword_form`.
         unfinished: forms that are only the beginning of a request and must never become another one.
         destructive: read back and confirmed before it starts.
         task: the task document with ``{{parameter}}`` or ``{{task_id}}`` inside strings.
@@ -155,6 +157,7 @@ class Template(Document):
     nouns: tuple[str, ...] = ()
     parameters: dict[ParameterName, Parameter] = Field(default_factory=dict)
     patterns: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=64)]
+    keywords: Annotated[tuple[Sentence, ...], Field(max_length=64)] = ()
     unfinished: Annotated[tuple[Sentence, ...], Field(max_length=64)] = ()
     destructive: bool = False
     task: dict[str, JsonValue]
@@ -167,6 +170,9 @@ class Template(Document):
                 raise RefusalError("parameter_name", f"{name} is filled in by the cluster", f"parameters.{name}")
         for number, pattern in enumerate(self.patterns):
             self._check_pattern(pattern, f"patterns[{number}]", is_whole=True)
+        for number, pattern in enumerate(self.keywords):
+            self._check_pattern(pattern, f"keywords[{number}]", is_whole=True)
+            check_notation(pattern, f"keywords[{number}]")
         for number, pattern in enumerate(self.unfinished):
             self._check_pattern(pattern, f"unfinished[{number}]", is_whole=False)
         self._check_speech()
@@ -181,7 +187,7 @@ class Template(Document):
         _refuse_unknown(slots, set(self.parameters), field)
         if len(set(slots)) != len(slots):
             raise RefusalError("pattern_repeats", f"{pattern!r} holds one parameter twice", field)
-        if re.search(r"\}\s*\{", pattern):
+        if re.search(r"\}(\s|\[[^]]*\])*\{", pattern):
             raise RefusalError("pattern_adjacent", f"{pattern!r}: two values need words between them", field)
         if not re.search(r"[A-Za-z]{2}", _SLOT.sub(" ", pattern)) or re.search(r"[{}]", _SLOT.sub(" ", pattern)):
             raise RefusalError("pattern_words", f"{pattern!r} needs words of its own, and braces in pairs", field)

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from schemas.control import ANSWERS
-from schemas.grammar import UNFINISHED, Frame, Grammar, Slot
+from schemas.free_text import text_span
+from schemas.grammar import UNFINISHED, Frame, Grammar
+from schemas.keyword_form import Slot
+from schemas.keywords import Keywords
 from schemas.layout import MAX_WORDS, Layout, Layouts
-from schemas.lexicon import Found, Lexicon
+from schemas.lexicon import Found, Lexicon, article, bare
 from schemas.match import (
     FEW_WORDS,
     LEAST_LOG_PROB,
@@ -24,24 +27,20 @@ from schemas.match import (
 )
 from schemas.number_words import read_number
 from schemas.spoken_name import folder_names, object_names
+from schemas.strangers import strangers
 from schemas.template import Template
 from schemas.wording import Words, heard
 
 #: What a unit of average log probability costs against the best hypothesis.
 LOG_PROB_COST = 12.0
 #: What free text costs, since it fits anything: "find the top words in …" is no search for "the top words".
-TEXT_COST = 5.0
+TEXT_COST = 8.0
 #: What it costs to be only a part of a request, so that a whole one that is equally near wins.
 UNFINISHED_COST = 4.0
 #: What a letter of a frame's own words is worth between two readings of one meaning.
 LETTER_BONUS = 0.3
 #: Hypotheses that are looked at.
 MAX_HYPOTHESES = 8
-#: Words that alone are no phrase to look for, and words before a phrase that do not belong to it.
-_EMPTY = frozenset(
-    {"the", "a", "an", "of", "in", "for", "to", "with", "it", "and", "is", "are", "word", "words", "phrase"}
-)
-_HEADS = frozenset({"the", "word", "words", "phrase", "phrases"})
 
 Heard = Mapping[tuple[str, ...], tuple[Words, float]]
 Near = Mapping[tuple[str, str], list[Found]]
@@ -53,6 +52,7 @@ class Matcher:
     def __init__(self, templates: Iterable[Template], remotes: Iterable[str] = ()) -> None:
         self._grammar = Grammar(templates)
         self._layouts = Layouts(self._grammar)
+        self._keywords = Keywords(self._grammar.keyword_forms)
         self._fixed_lexicons = {"task": Lexicon.of_pairs(self._grammar.task_names())}
         choices: dict[str, list[tuple[str, str]]] = {}
         for kind, form, value in self._grammar.choices():
@@ -84,10 +84,11 @@ class Matcher:
         best: dict[tuple[str, ...], Candidate] = {}
         for candidate in self._candidates(utterances, top, answer_expected):
             known = best.get(candidate.meaning)
-            if known is None or candidate.rank > known.rank:
+            if known is None or (candidate.strangers == 0, candidate.rank) > (known.strangers == 0, known.rank):
                 best[candidate.meaning] = candidate
-        ranked = sorted(best.values(), key=lambda c: (-c.score, c.meaning))
-        return verdict(ranked, text.text, is_faint=len(text.words) <= FEW_WORDS and top < LEAST_LOG_PROB)
+        ranked = sorted(best.values(), key=lambda c: (-c.standing, c.meaning))
+        is_faint = len(text.words) <= FEW_WORDS and top < LEAST_LOG_PROB
+        return verdict(ranked, text.text, is_faint=is_faint, is_typed=isinstance(said, str))
 
     def name(self, said: str | Sequence[Hypothesis], kind: str = "object") -> tuple[Found, ...]:
         """The names nearest to `said` alone, best first: the answer to "which one?"."""
@@ -99,7 +100,11 @@ class Matcher:
         return tuple(best.values())
 
     def _candidates(self, utterances: Heard, top: float, answer_expected: bool) -> Iterator[Candidate]:
-        layouts = self._layouts.find(list(utterances))
+        loose = [self._keywords.find(words) for words in utterances]
+        if not loose[0] and self._layouts.refuse(next(iter(utterances))):
+            # What the likeliest hypothesis forbids, no worse one may start.
+            loose = [list[Layout]() for _ in utterances]
+        layouts = [[*near, *free] for near, free in zip(self._layouts.find(list(utterances)), loose, strict=True)]
         near = self._nearest(utterances, layouts)
         for (words, log_prob), found in zip(utterances.values(), layouts, strict=True):
             handicap = LOG_PROB_COST * (top - log_prob)
@@ -151,7 +156,43 @@ def _readings(layout: Layout, words: Words, near: Near, handicap: float) -> Iter
         total = layout.score * frame.letters + sum(v.score * len(v.form) for v in filled.values())
         score = total / (frame.letters + weight) - layout.penalty - handicap - _cost(frame)
         rank = score + LETTER_BONUS * frame.letters * frame.has_text
-        yield Candidate(frame, filled, _meaning(frame, filled), score, layout.score, rank)
+        named = _named(layout, words, filled)
+        yield Candidate(
+            frame=frame,
+            filled=filled,
+            meaning=_meaning(frame, filled),
+            score=score,
+            fixed=layout.score,
+            rank=rank,
+            around=_around(layout, words),
+            forms=_forms(layout, words, filled),
+            strangers=layout.strangers + sum(strangers(*pair, is_name=True) for pair in named),
+            sureness=layout.sureness,
+            is_literal_but_names=layout.is_literal,
+            named=named,
+        )
+
+
+def _named(layout: Layout, words: Words, filled: Mapping[str, Found]) -> list[tuple[str, str]]:
+    """What was said where each name stands, with that name."""
+    spans = zip(layout.frame.slots, layout.spans, strict=True)
+    pairs = [(bare(" ".join(words.words[start:end])), filled[slot.name].form) for slot, (start, end) in spans]
+    return [(said, form) for said, form in pairs if form]
+
+
+def _around(layout: Layout, words: Words) -> tuple[str, str]:
+    """What was said before the request itself, and behind it."""
+    return words.text[: words.places[layout.start][0]].rstrip(), words.text[words.places[-1][1] :]
+
+
+def _forms(layout: Layout, words: Words, filled: Mapping[str, Found]) -> dict[str, str]:
+    """What would have been said in each slot, if this is what was meant."""
+    return {
+        slot.name: article(" ".join(words.words[start:end])) + filled[slot.name].form
+        if filled[slot.name].form
+        else filled[slot.name].spoken
+        for slot, (start, end) in zip(layout.frame.slots, layout.spans, strict=True)
+    }
 
 
 def _meaning(frame: Frame, filled: Mapping[str, Found]) -> tuple[str, ...]:
@@ -169,11 +210,9 @@ def _cost(frame: Frame) -> float:
 def _values(slot: Slot, words: Words, start: int, end: int, near: Near) -> Sequence[Found]:
     """What the words ``start:end`` can be in `slot`; text and numbers have no form and so no weight in the score."""
     if slot.kind == "text":
-        while end - start > 1 and words.words[start] in _HEADS:
-            start += 1
-        if all(word in _EMPTY for word in words.words[start:end]):
+        if (span := text_span(words.words, start, end)) is None:
             return ()
-        text = words.original(start, end)
+        text = words.original(*span)
         return (Found(text, text, "", 100.0),)
     if slot.kind in {"integer", "number"}:
         number = read_number(words.words[start:end])

@@ -27,9 +27,12 @@ _WHOLE = {"let's": "let us", "can't": "can not", "won't": "will not", "&": "and"
 #: What people add behind a command.
 _TAILS = """
 thanks; thank you; thank you very much; thanks a lot; many thanks
-now; right now; right away; at once; immediately; quickly; as soon as possible; then; next; again; once more
+now; right now; right away; at once; immediately; quickly; as soon as possible; then; next; once more
 for me; for us; okay; will you; would you; could you; can you
 if you can; if you could; if you would; if you do not mind; if that is okay; if possible
+dear; love; mate; buddy; pal; my friend; darling; sweetheart; cheers; ta; no rush; no hurry; take your time
+will you dear; would you dear; would you love; and thank you; if that works; that would be great; that would be lovely
+when you are ready; whenever you are ready; at your leisure; for me love; for me dear; as well; too
 when you can; when you have time; when you have a moment; when you get a chance
 """
 _TAILS_LONGEST_FIRST = sorted((tuple(tail.split()) for tail in re.split(r"[;\n]", _TAILS) if tail), key=len)[::-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 import pytest
@@ -16,9 +17,24 @@ from pipecat.frames.frames import (
 from pipecat.tests.utils import SleepFrame, run_test
 
 from voice.services.errors import SpeechBusy
-from voice.services.hearing import MAX_TURN_BYTES, Hearing, Look, NothingHeardFrame, TurnSound, hearing_of
+from voice.services.hearing import MAX_TURN_BYTES, Hearing, Look, NothingHeardFrame, TurnSound, Weight, hearing_of
 from voice.services.whisper import WhisperSTT
 from voice.services.whisper_model import Listener
+
+
+class _Ears:
+    """The models behind a hearing, of which only the second look is given."""
+
+    def __init__(self, again: Callable[[bytes], Awaitable[Look]]) -> None:
+        self.look_again = again
+
+    async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        return [Weight(-1.0, 3) for _ in texts]
+
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
+        if texts == ["busy"]:
+            raise SpeechBusy("test", 1.0)
+        return [(Weight(-1.0, 3), Weight(-2.0, 3)) for _ in texts]
 
 
 def _look(*texts: str, no_speech: float = 0.1) -> Look:
@@ -33,7 +49,7 @@ async def test_a_second_look_is_taken_once() -> None:
         asked.append(pcm)
         return _look("better")
 
-    hearing = Hearing(_look("first"), b"pcm", again)
+    hearing = Hearing(_look("first"), b"pcm", _Ears(again))
     one, two = await asyncio.gather(hearing.second_look(), hearing.second_look())
     three = await hearing.second_look()
     assert one is two is three
@@ -51,11 +67,11 @@ async def test_no_second_look_without_sound() -> None:
     async def never(pcm: bytes) -> Look:
         raise AssertionError("released sound was decoded")
 
-    released = Hearing(_look("first"), b"pcm", never)
+    released = Hearing(_look("first"), b"pcm", _Ears(never))
     released.release()
     assert await released.second_look() is None
     assert await Hearing(_look("first")).second_look() is None
-    assert await Hearing(_look("first"), b"pcm", busy).second_look() is None
+    assert await Hearing(_look("first"), b"pcm", _Ears(busy)).second_look() is None
 
 
 async def test_a_look_outlives_who_asked_for_it() -> None:
@@ -66,7 +82,7 @@ async def test_a_look_outlives_who_asked_for_it() -> None:
         await go.wait()
         return _look("better")
 
-    hearing = Hearing(_look("first"), b"pcm", again)
+    hearing = Hearing(_look("first"), b"pcm", _Ears(again))
     asker = asyncio.create_task(hearing.second_look())
     await asyncio.sleep(0)
     asker.cancel()
@@ -76,6 +92,22 @@ async def test_a_look_outlives_who_asked_for_it() -> None:
     second = await hearing.second_look()
     assert second is not None
     assert second.text == "better"
+
+
+async def test_the_sound_is_asked_until_it_is_let_go() -> None:
+    """After a second look the same sound can still be held against sentences; released, or when busy, it cannot."""
+
+    async def again(pcm: bytes) -> Look:
+        return _look("better")
+
+    hearing = Hearing(_look("first"), b"pcm", _Ears(again))
+    await hearing.second_look()
+    assert await hearing.sketch(["one"]) == [Weight(-1.0, 3)]
+    assert await hearing.weigh(["one", "two"]) == [(Weight(-1.0, 3), Weight(-2.0, 3))] * 2
+    assert await hearing.weigh(["busy"]) is None
+    hearing.release()
+    assert await hearing.weigh(["one"]) is None
+    assert await hearing.sketch(["one"]) is None
 
 
 def test_a_turn_is_its_segments() -> None:

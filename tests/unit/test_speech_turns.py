@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Self, cast
 
 import pytest
@@ -29,7 +30,7 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 
 from voice.bot.gate import BargeInGate
 from voice.bot.turns import PLAIN, Patience, PatientTurnStop
-from voice.services.hearing import Hearing, Look, NothingHeardFrame
+from voice.services.hearing import Hearing, Look, NothingHeardFrame, Weight
 
 #: Longer than any test may take: a turn that ends only by this wait hangs its test.
 _LONG = 60.0
@@ -101,11 +102,24 @@ class _Call:
             await self.ended.wait()
 
 
-def _words(text: str, second: str = "") -> TranscriptionFrame:
-    async def again(pcm: bytes) -> Look:
-        return Look(((second, -0.1),), 0.0)
+class _Ears:
+    """A better model that hears one text."""
 
-    hearing = Hearing(Look(((text, -0.1),), 0.1), b"pcm" if second else None, again)
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    async def look_again(self, pcm: bytes) -> Look:
+        return Look(((self._text, -0.1),), 0.0)
+
+    async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        raise AssertionError("turns weigh nothing")
+
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
+        raise AssertionError("turns weigh nothing")
+
+
+def _words(text: str, second: str = "") -> TranscriptionFrame:
+    hearing = Hearing(Look(((text, -0.1),), 0.1), b"pcm" if second else None, _Ears(second))
     frame = TranscriptionFrame(text, "", "now", result=hearing)
     frame.finalized = True
     return frame

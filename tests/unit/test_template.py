@@ -204,3 +204,17 @@ def test_templates_load_without_the_matcher() -> None:
     code = "import sys, infra.template_catalog; print([m for m in ('numpy', 'rapidfuzz', 'metaphone') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["(shout|cry {phrase} at {source}", "shout ) {phrase} at {source}", "shout [] {phrase} at {source}", "{nobody}"],
+)
+def test_keywords_are_checked_like_patterns(broken: str) -> None:
+    """Brackets that do not close and slots that nobody knows are refused, with the field."""
+    assert Template.model_validate({**GOOD, "keywords": ["(shout|cry) [it] {phrase} at {source}"]}).keywords
+    with pytest.raises(ValidationError) as caught:
+        Template.model_validate({**GOOD, "keywords": [broken]})
+    cause = caught.value.errors()[0]["ctx"]["error"]
+    assert isinstance(cause, RefusalError)
+    assert cause.field == "keywords[0]"

@@ -34,20 +34,28 @@ class Vocabulary:
         self._cluster = cluster
         self._matcher = Matcher(catalog)
         self._remotes: tuple[str, ...] = ()
-        self._readings: dict[tuple[tuple[tuple[str, float], ...], bool], Match] = {}
-        self.templates: Mapping[str, Template] = catalog.templates
+        self._readings: dict[tuple[tuple[tuple[str, float], ...], bool, bool], Match] = {}
+        self._templates: Mapping[str, Template] = catalog.templates
+
+    @property
+    def templates(self) -> Mapping[str, Template]:
+        """What can be asked for, by name."""
+        return self._templates
 
     @property
     def remotes(self) -> tuple[str, ...]:
         """The objects as of the last look."""
         return self._remotes
 
-    def understand(self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool) -> Match:
+    def understand(
+        self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool, is_typed: bool = False
+    ) -> Match:
         """What is meant; asked again for the same words, it is not worked out again."""
-        key = (tuple(hypotheses), answer_expected)
+        key = (tuple(hypotheses), answer_expected, is_typed)
         known = self._readings.get(key)
         if known is None:
-            said = [Hypothesis(text=text, log_prob=log_prob) for text, log_prob in hypotheses]
+            heard = [Hypothesis(text=text, log_prob=log_prob) for text, log_prob in hypotheses]
+            said = hypotheses[0][0] if is_typed else heard
             known = self._matcher.match(said, answer_expected=answer_expected)
             while len(self._readings) >= _KEPT:
                 del self._readings[next(iter(self._readings))]

@@ -1,4 +1,4 @@
-"""From sound or text to a match: n-best lists, and a second look by the better recogniser where the first is doubtful.
+"""From sound or text to a match: n-best lists, a second look where the first is doubtful, and the sound as the judge.
 
 Gate, turn taking and intent all ask here, so that one utterance has one meaning.
 """
@@ -6,10 +6,12 @@ Gate, turn taking and intent all ask here, so that one utterance has one meaning
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from schemas.match import Match, MatchKind, Reason
+from schemas.template import Template
+from voice.bot import verification
 from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED, Patience
 from voice.services.hearing import Hearing
 
@@ -28,8 +30,15 @@ class Words(Protocol):
         """The objects whose names are known."""
         ...
 
-    def understand(self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool) -> Match:
-        """What is meant."""
+    @property
+    def templates(self) -> Mapping[str, Template]:
+        """What can be asked for, by name."""
+        ...
+
+    def understand(
+        self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool, is_typed: bool = False
+    ) -> Match:
+        """What is meant; nobody can have misheard what was typed."""
         ...
 
 
@@ -92,20 +101,33 @@ class _Heard:
         self._words, self._hearing = words, hearing
 
     async def match(self, *, answer_expected: bool) -> Match:
-        """The first look, or the second where the first is doubtful."""
+        """The first look; where it is doubtful, the second, and what the sound says of both."""
         first = self._words.understand(self._hearing.hypotheses, answer_expected=answer_expected)
+        best = first
         try:
             if not first.wants_second_look:
                 return first
             async with asyncio.timeout(_SECOND_LOOK_S):
-                again = await self._hearing.second_look()
+                best = await self._look_again(first, answer_expected=answer_expected)
         except TimeoutError:
-            return first
+            return best
         finally:
             self._hearing.release()
-        if again is None or not again.hypotheses or (first.kind is MatchKind.UNKNOWN and not _is_sure(again)):
+        return best
+
+    async def _look_again(self, first: Match, *, answer_expected: bool) -> Match:
+        again = await self._hearing.second_look()
+        if again is None or not again.hypotheses:
             return first
-        return settle(first, self._words.understand(again.hypotheses, answer_expected=answer_expected))
+        second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
+        is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
+        settled = first if is_invented else settle(first, second)
+        readings = verification.readings_of(settled, first, second)
+        if not readings:
+            return settled
+        written = [self._hearing.text, again.text]
+        found = await verification.weigh(self._hearing, readings, written, self._words.templates)
+        return verification.verified(settled, found)
 
 
 class _Typed:
@@ -114,7 +136,7 @@ class _Typed:
 
     async def match(self, *, answer_expected: bool) -> Match:
         """Text is its only reading."""
-        return self._words.understand(((self._text, 0.0),), answer_expected=answer_expected)
+        return self._words.understand(((self._text, 0.0),), answer_expected=answer_expected, is_typed=True)
 
 
 def _is_sure(again: Hearing) -> bool:

@@ -2,14 +2,15 @@
 
 A `Hearing` travels in `TranscriptionFrame.result`. It always speaks for the whole turn so far, also when
 a pause cut the turn into segments, so that half a command is never taken for a whole one. Its PCM is
-let go by `release`, by the second look, or with the object itself.
+let go by `release`, or with the object itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pipecat.frames.frames import DataFrame, TranscriptionFrame
 
@@ -40,6 +41,30 @@ class Look:
     def text(self) -> str:
         """The best text, or an empty one."""
         return self.hypotheses[0][0] if self.hypotheses else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How likely one text is for one sound: its log probability in nats, and of how many tokens."""
+
+    log_prob: float
+    tokens: int
+
+
+class Ears(Protocol):
+    """The models behind a hearing."""
+
+    async def look_again(self, pcm: bytes) -> Look:
+        """Decode with the better model. Raises SpeechBusy."""
+        ...
+
+    async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        """For each of `texts` its weight by the small model, which is quick. Raises SpeechBusy."""
+        ...
+
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
+        """For each of `texts` its weight by each model. Raises SpeechBusy."""
+        ...
 
 
 @dataclass
@@ -88,7 +113,7 @@ class Hearing:
     Args:
         look: the hypotheses for the whole turn.
         pcm: the sound behind them, PCM16 at 16 kHz; None where there is no second look.
-        look_again: decodes that sound with the better model.
+        ears: what that sound can be held to.
         on_discard: called once by `discard`.
     """
 
@@ -96,12 +121,12 @@ class Hearing:
         self,
         look: Look,
         pcm: bytes | None = None,
-        look_again: Callable[[bytes], Awaitable[Look]] | None = None,
+        ears: Ears | None = None,
         on_discard: Callable[[], None] | None = None,
     ) -> None:
         self._look = look
         self._pcm = pcm
-        self._look_again = look_again
+        self._ears = ears
         self._on_discard = on_discard
         self._second: asyncio.Task[Hearing | None] | None = None
 
@@ -128,16 +153,37 @@ class Hearing:
             the sound was released, or the model did not answer before its deadline.
         """
         if self._second is None:
-            if self._pcm is None or self._look_again is None:
+            if self._pcm is None or self._ears is None:
                 return None
-            self._second = asyncio.create_task(self._again(self._pcm, self._look_again))
-            self._pcm = None
+            self._second = asyncio.create_task(self._again(self._pcm, self._ears))
         # An interruption may cancel who asked; the look is bounded and may serve the next one.
         return await asyncio.shield(self._second)
 
-    async def _again(self, pcm: bytes, look_again: Callable[[bytes], Awaitable[Look]]) -> Hearing | None:
+    async def _again(self, pcm: bytes, ears: Ears) -> Hearing | None:
         try:
-            return Hearing(await look_again(pcm))
+            return Hearing(await ears.look_again(pcm))
+        except SpeechBusy:
+            return None
+
+    async def sketch(self, texts: Sequence[str]) -> list[Weight] | None:
+        """How likely the sound is each of `texts`, at a glance; None as for `weigh`."""
+        if self._pcm is None or self._ears is None:
+            return None
+        try:
+            return await self._ears.sketch(self._pcm, texts)
+        except SpeechBusy:
+            return None
+
+    async def weigh(self, texts: Sequence[str]) -> list[tuple[Weight, ...]] | None:
+        """How likely the sound is each of `texts`, by each model.
+
+        Returns:
+            None when that cannot be said: the sound was released, or the models did not answer in time.
+        """
+        if self._pcm is None or self._ears is None:
+            return None
+        try:
+            return await self._ears.weigh(self._pcm, texts)
         except SpeechBusy:
             return None
 

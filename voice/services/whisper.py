@@ -7,7 +7,8 @@ Silence and noise yield `NothingHeardFrame`, never a text.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame, TranscriptionFrame, UserStoppedSpeakingFrame
@@ -18,7 +19,7 @@ from pipecat.utils.time import time_now_iso8601
 
 from infra.log import get_logger
 from voice.services.errors import SpeechBusy
-from voice.services.hearing import MAX_TURN_BYTES, Hearing, Look, NothingHeardFrame, TurnSound, with_joined
+from voice.services.hearing import MAX_TURN_BYTES, Hearing, Look, NothingHeardFrame, TurnSound, Weight, with_joined
 from voice.services.whisper_model import Listener
 
 _log = get_logger("voice.services.whisper")
@@ -26,6 +27,23 @@ _log = get_logger("voice.services.whisper")
 #: Seconds from the end of speech to its transcript that are not exceeded in 99 of 100 cases; the turn
 #: strategy waits this long for a transcript that is still on its way.
 _P99_S = 0.9
+
+
+class _TwoModels:
+    """Looks again with the better model, and weighs texts with both."""
+
+    def __init__(self, first: Listener, second: Listener) -> None:
+        self._first, self._second = first, second
+
+    async def look_again(self, pcm: bytes) -> Look:
+        return await self._second.look(pcm)
+
+    async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        return await self._first.weigh(pcm, texts)
+
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
+        by_model = await asyncio.gather(self._first.weigh(pcm, texts), self._second.weigh(pcm, texts))
+        return list(zip(*by_model, strict=True))
 
 
 class WhisperSTT(SegmentedSTTService):
@@ -45,7 +63,7 @@ class WhisperSTT(SegmentedSTTService):
             settings=STTSettings(model="whisper", language=None),
         )
         self._first = first
-        self._second = second
+        self._ears = _TwoModels(first, second)
         self._turn = TurnSound()
 
     @property
@@ -96,4 +114,4 @@ class WhisperSTT(SegmentedSTTService):
             # The words on both sides of a pause help each other; only together are they the command.
             whole = await self._look(pcm) if pcm else None
             look = with_joined(whole or Look((), look.no_speech_prob), turn.joined())
-        return Hearing(look, pcm, self._second.look, on_discard=lambda: turn.drop(number))
+        return Hearing(look, pcm, self._ears, on_discard=lambda: turn.drop(number))

@@ -1,5 +1,8 @@
 """Whisper on CTranslate2, int8: sound in, n-best texts with their average log probability out.
 
+It also weighs given texts: how likely is it that this sound is that sentence? A sentence that the search did not come
+up with may still be nearly as likely as the one that it did.
+
 A `WhisperModel` is blocking and shared by the whole process; a `Listener` keeps it off the event loop
 on one thread of its own and holds every request to a deadline. Own features and own token decoding, so
 neither a tokenizer nor a hub client is needed, and nothing is ever fetched.
@@ -9,16 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
-from voice.services.bpe import decode_tokens
+from voice.services.bpe import Vocabulary, decode_tokens
 from voice.services.errors import SpeechBusy
-from voice.services.hearing import Look
+from voice.services.hearing import Look, Weight
 from voice.services.mel import SAMPLE_RATE_HZ, Float32, log_mel, pcm_to_sound
 
 #: Seconds. A window of 12 s loses nothing against Whisper's own 30 s and takes a third of the time; at
@@ -29,8 +33,14 @@ _SHORT_TOKENS, _LONG_TOKENS = 64, 200
 #: A best text that is less likely than this, from a sound that may hold no speech, is an invention: no
 #: spoken command was under -1.7, and what is made of bursts of noise mostly is.
 _INVENTED_BELOW, _INVENTED_NO_SPEECH = -1.75, 0.15
-#: How many texts are weighed against each other.
+#: How many texts the search holds against each other.
 _BEAM = 5
+#: Texts that are weighed at once.
+_BATCH = 16
+#: Mel frames a second of sound, and the probability below which a token counts as impossible.
+_FRAMES_PER_S, _LEAST_PROBABILITY = 100, 1e-9
+
+T = TypeVar("T")
 
 
 class _Generated(Protocol):
@@ -42,9 +52,22 @@ class _Generated(Protocol):
     def no_speech_prob(self) -> float: ...
 
 
+class _Aligned(Protocol):
+    @property
+    def text_token_probs(self) -> Sequence[float]: ...
+
+
+class _Encoded(Protocol):
+    def __array__(self) -> Float32: ...
+
+
 class _Engine(Protocol):
     @property
     def is_multilingual(self) -> bool: ...
+    def encode(self, features: object, to_cpu: bool) -> _Encoded: ...
+    def align(
+        self, features: object, start_sequence: list[int], text_tokens: list[list[int]], num_frames: list[int]
+    ) -> list[_Aligned]: ...
     def generate(
         self,
         features: object,
@@ -83,7 +106,12 @@ class WhisperModel:
         self._engine = engine(str(folder), device="cpu", compute_type="int8", intra_threads=threads)
         self._silence_above = silence_above
         language = ["<|en|>", "<|transcribe|>"] if self._engine.is_multilingual else []
-        self._prompt = ["<|startoftranscript|>", *language, "<|notimestamps|>"]
+        start = ["<|startoftranscript|>", *language]
+        self._prompt = [*start, "<|notimestamps|>"]
+        self._vocabulary = Vocabulary(folder)
+        self._start = [self._vocabulary.number(token) for token in start]
+        # What was encoded last: the same sound is often looked at and then weighed.
+        self._encoded: tuple[bytes, Float32] = (b"", np.zeros((0, 0, 0), np.float32))
 
     def look(self, pcm: bytes) -> Look:
         """Decode mono PCM16 at 16 kHz, at most 30 s of it.
@@ -91,15 +119,12 @@ class WhisperModel:
         Returns:
             up to five hypotheses, best first; none when it is silence, noise or empty text.
         """
-        sound = pcm_to_sound(pcm)
-        is_short = len(sound) <= _LONG_FROM_S * SAMPLE_RATE_HZ
-        features = log_mel(sound, _SHORT_WINDOW_S if is_short else _LONG_WINDOW_S)
         found = self._engine.generate(
-            self._view.from_array(np.ascontiguousarray(features[None])),
+            self._view.from_array(self._encode(pcm)),
             [self._prompt],
             beam_size=_BEAM,
             num_hypotheses=_BEAM,
-            max_length=_SHORT_TOKENS if is_short else _LONG_TOKENS,
+            max_length=_SHORT_TOKENS if _is_short(pcm) else _LONG_TOKENS,
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
@@ -110,9 +135,47 @@ class WhisperModel:
             return Look((), found.no_speech_prob)
         return Look(tuple((text, score) for text, score in texts if text), found.no_speech_prob)
 
+    def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        """How likely it is that the sound is each of `texts`, by the model's own probabilities of their tokens.
+
+        Args:
+            pcm: mono PCM16 at 16 kHz, at most 30 s of it.
+            texts: at least one; spelling and punctuation count, so compare like with like.
+        """
+        tokens = [self._vocabulary.encode(text)[:_LONG_TOKENS] for text in texts]
+        return [weight for some in batched(tokens) for weight in self._weigh(pcm, some)]
+
+    def _weigh(self, pcm: bytes, tokens: list[list[int]]) -> list[Weight]:
+        frames = max(1, len(pcm) // 2 * _FRAMES_PER_S // SAMPLE_RATE_HZ)
+        repeated = np.ascontiguousarray(np.repeat(self._encode(pcm), len(tokens), axis=0))
+        found = self._engine.align(self._view.from_array(repeated), self._start, tokens, [frames] * len(tokens))
+        return [
+            Weight(float(np.log(np.maximum(one.text_token_probs, _LEAST_PROBABILITY)).sum()), len(some))
+            for one, some in zip(found, tokens, strict=True)
+        ]
+
+    def _encode(self, pcm: bytes) -> Float32:
+        last, encoded = self._encoded
+        if last != pcm:
+            features = log_mel(pcm_to_sound(pcm), _SHORT_WINDOW_S if _is_short(pcm) else _LONG_WINDOW_S)
+            view = self._view.from_array(np.ascontiguousarray(features[None]))
+            encoded = np.array(self._engine.encode(view, to_cpu=True))
+            self._encoded = (pcm, encoded)
+        return encoded
+
     def _is_no_speech(self, likelihood: float, no_speech_prob: float) -> bool:
         is_invented = likelihood < _INVENTED_BELOW and no_speech_prob > _INVENTED_NO_SPEECH
         return is_invented or no_speech_prob > self._silence_above
+
+
+def batched(texts: list[list[int]]) -> Iterator[list[list[int]]]:
+    """The texts in batches: each text of one takes a copy of the encoded sound, 1.2 MB for 12 s."""
+    for start in range(0, len(texts), _BATCH):
+        yield texts[start : start + _BATCH]
+
+
+def _is_short(pcm: bytes) -> bool:
+    return len(pcm) <= 2 * _LONG_FROM_S * SAMPLE_RATE_HZ
 
 
 class Listener:
@@ -138,10 +201,21 @@ class Listener:
         Raises:
             SpeechBusy: not done before the deadline.
         """
+        return await self._run(partial(self._model.look, pcm))
+
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        """How likely each of `texts` is, without blocking the event loop; see `WhisperModel.weigh`.
+
+        Raises:
+            SpeechBusy: not done before the deadline.
+        """
+        return await self._run(partial(self._model.weigh, pcm, texts))
+
+    async def _run(self, work: Callable[[], T]) -> T:
         self.looks += 1
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, self._model.look, pcm)
+                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except TimeoutError as error:
             raise SpeechBusy(self._name, self._deadline_s) from error
 

@@ -1,0 +1,38 @@
+"""Which of the words in the place of a free text are the text: "every mention of the word apple" asks for "apple"."""
+
+from __future__ import annotations
+
+import re
+
+_PLACE = "mention|occurrence|instance|place|time|spot|line|sentence|passage|part|paragraph"
+#: What people say before the words that they look for.
+_BEFORE = re.compile(
+    rf"""(?:
+      (?:me|us|up|for|if|whether|where|it|there\ is|says?|mentions?(?!\ of)|containing)
+      | (?:does|do|did|has|have)\ (?:\w+\ ){{1,3}}?(?:say|said|mention|mentioned|talk\ about)
+      | (?:anything\ |something\ )?about
+      | (?:any|all|every|each|the|a|an|some)(?=\ (?:{_PLACE}|word|phrase|term|name)s?\b)
+      | (?:{_PLACE})s?(?:\ (?:of|with|that|where|containing|which))?
+      | the(?=\ \w)
+      | (?:word|phrase|term|name)s?
+    )\ """,
+    re.VERBOSE,
+)
+#: What people say behind them.
+_AFTER = re.compile(
+    r" (?:anywhere|somewhere|at all|appears?|occurs?|(?:shows?|turns?|comes?) up"
+    r"|(?:is |are )?(?:mentioned|used|found|listed))$"
+)
+#: Words that alone are nothing to look for.
+_EMPTY = frozenset(
+    {"the", "a", "an", "of", "in", "for", "to", "with", "it", "and", "is", "are", "word", "words", "phrase"}
+)
+
+
+def text_span(words: tuple[str, ...], start: int, end: int) -> tuple[int, int] | None:
+    """The words of the text among ``words[start:end]``, or None where there is none."""
+    while end - start > 1 and (found := _BEFORE.match(" ".join(words[start:end]))):
+        start += found[0].count(" ")
+    while end - start > 1 and (found := _AFTER.search(" ".join(words[start:end]))):
+        end -= found[0].count(" ")
+    return None if all(word in _EMPTY for word in words[start:end]) else (start, end)

@@ -1,0 +1,132 @@
+"""What words leave in doubt, the sound settles; what the sound contradicts is not done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from infra.template_catalog import load_catalog
+from schemas.match import Match, MatchKind, Reading, Reason
+from voice.bot import verification
+from voice.bot.verification import SURE_GAP, WRONG_GAP, Weighed
+from voice.services.hearing import Hearing, Look, Weight
+
+TEMPLATES = load_catalog().templates
+
+
+def reading(intent: str = "compress", source: str = "error log", **changes: object) -> Reading:
+    values: dict[str, object] = {
+        "intent": intent,
+        "slots": {"source": source},
+        "meaning": (intent, source),
+        "forms": {"source": f"the {source}"},
+        "score": 80.0,
+        "wording": f"{intent} the {source}",
+        **changes,
+    }
+    return Reading.model_validate(values)
+
+
+def match(kind: MatchKind, *readings: Reading) -> Match:
+    best, *others = readings or (None,)
+    return Match(kind=kind, reason=Reason.UNSURE, best=best, others=tuple(o for o in others if o), text="heard")
+
+
+def weighed(one: Reading, gap: float, log_prob: float = -10.0) -> Weighed:
+    return Weighed(one, gap, log_prob)
+
+
+def test_a_doubt_that_the_sound_settles_is_acted_on() -> None:
+    """Nearly as likely as what was written, and nothing else near: that was said."""
+    mine, other = reading(), reading(source="access log")
+    found = verification.verified(
+        match(MatchKind.DOUBTFUL, other, mine), [weighed(mine, SURE_GAP), weighed(other, 5.0, -30.0)]
+    )
+    assert found.kind is MatchKind.ACCEPT
+    assert found.best == mine
+
+
+@pytest.mark.parametrize(("gap", "rival_log_prob"), [(SURE_GAP + 0.1, -30.0), (0.5, -11.0)])
+def test_a_doubt_that_remains_is_asked_about(gap: float, rival_log_prob: float) -> None:
+    """Too unlikely, or another task nearly as likely: the verdict of the words stays."""
+    mine, other = reading(), reading(source="access log")
+    words = match(MatchKind.DOUBTFUL, mine, other)
+    assert verification.verified(words, [weighed(mine, gap), weighed(other, 5.0, rival_log_prob)]) == words
+
+
+def test_what_the_sound_contradicts_is_not_done() -> None:
+    """Accepted by its words, but not in the sound, or another task is: asked back."""
+    mine, other = reading(), reading(source="access log")
+    words = match(MatchKind.ACCEPT, mine, other)
+    assert verification.verified(words, [weighed(mine, WRONG_GAP + 0.1)]).kind is MatchKind.DOUBTFUL
+    contradicted = verification.verified(words, [weighed(other, 0.1), weighed(mine, 4.0, -40.0)])
+    assert contradicted.kind is MatchKind.DOUBTFUL
+    assert contradicted.best == mine
+    assert verification.verified(words, [weighed(mine, 4.0), weighed(other, 8.0, -40.0)]).kind is MatchKind.ACCEPT
+
+
+def test_of_two_spellings_of_a_phrase_the_likelier_is_searched_for() -> None:
+    """Free text is no part of the meaning, so two looks' spellings do not compete; the sound picks one."""
+    one = reading("find-phrase", slots={"phrase": "colds tour"}, has_text=True, meaning=("find-phrase", "notes"))
+    two = reading("find-phrase", slots={"phrase": "cold store"}, has_text=True, meaning=("find-phrase", "notes"))
+    found = verification.verified(match(MatchKind.ACCEPT, one), [weighed(two, 0.2, -9.0), weighed(one, 0.9, -12.0)])
+    assert found.kind is MatchKind.ACCEPT
+    assert found.best is not None
+    assert found.best.slots["phrase"] == "cold store"
+
+
+def test_what_starts_nothing_is_not_weighed() -> None:
+    """Status, help and the like need no proof, and nothing to weigh leaves the verdict as it is."""
+    status = reading("status", slots={}, meaning=("status",))
+    words = match(MatchKind.ACCEPT, status, reading())
+    assert [one.intent for one in verification.readings_of(words)] == ["compress"]
+    assert verification.verified(words, []) == words
+    assert verification.verified(words, [weighed(reading(), 0.1)]) == words
+
+
+def test_a_reading_is_weighed_in_the_words_of_its_patterns() -> None:
+    """Around them stays what was heard: the recogniser may have lost just the verb."""
+    wordings = verification.wordings_of(reading(around=("Could you", ", please?")), TEMPLATES)
+    assert "Could you zip the error log, please?" in wordings
+    assert len(wordings) <= verification.MAX_WORDINGS
+    assert verification.spellings("could you zip it, please?") == (
+        "could you zip it, please",
+        "Could you zip it, please?",
+    )
+
+
+class Sound:
+    """A sound of which one sentence is likely."""
+
+    def __init__(self, said: str) -> None:
+        self._said, self.weighed = said, list[str]()
+
+    async def look_again(self, pcm: bytes) -> Look:
+        raise AssertionError
+
+    async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        return [self._weight(text) for text in texts]
+
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
+        self.weighed = list(texts)
+        return [(self._weight(text), self._weight(text)) for text in texts]
+
+    def _weight(self, text: str) -> Weight:
+        return Weight(-1.0 if text.lower().strip(".") == self._said else -40.0, 5)
+
+
+async def test_the_likeliest_wording_speaks_for_its_reading() -> None:
+    """Both models weigh few texts, though the small one sketched all wordings."""
+    sound = Sound("zip the error log")
+    hearing = Hearing(Look((("Simply error log.", -0.9),), 0.0), b"pcm", sound)
+    mine, other = reading(), reading(source="access log")
+    found = await verification.weigh(hearing, [other, mine], ["Simply error log."], TEMPLATES)
+    assert [one.reading for one in found] == [mine, other]
+    assert found[0].gap < found[1].gap
+    assert len(sound.weighed) == 2 * 2 * verification.MAX_WEIGHED + 1
+
+
+async def test_without_the_sound_nothing_is_said_of_it() -> None:
+    """A recogniser without weights, or a sound that was let go: no opinion."""
+    assert await verification.weigh(Hearing(Look((), 0.0)), [reading()], ["x"], TEMPLATES) == []
