@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from infra.errors import ConfigurationError
+from schemas.ids import DEFAULT_QUEUE
 from schemas.lease import LeaseTerms
 
 
@@ -36,7 +37,11 @@ class Settings(BaseSettings):
     objects: str = Field(default="", description="store of bucket:key remotes: file:///… or s3://?endpoint=…")
     broker: str = Field(default="", description="amqp://…; empty: no broker, nodes claim from the database")
     runtime: str = Field(default="", description="docker:// or bwrap://; empty: docker if it answers, else bwrap")
-    queue: str = Field(default="", description="worker class: NAME-queue instead of sisyphus-queue")
+    queue: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$",
+        description="worker class: nodes run only its tasks; NAME-queue instead of sisyphus-queue",
+    )
 
     cluster: str = Field(
         default="", description="tells containers of two clusters on one machine apart if their database URLs are equal"
@@ -100,6 +105,11 @@ class Settings(BaseSettings):
     @classmethod
     def _given(cls, value: object) -> object:
         return value or None  # compose passes an unset variable on as an empty one
+
+    @property
+    def worker_class(self) -> str:
+        """The class of a node, and of the tasks that come in through a door and name none."""
+        return self.queue or DEFAULT_QUEUE
 
     @property
     def database_url(self) -> str:

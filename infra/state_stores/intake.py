@@ -14,6 +14,7 @@ from infra.state_stores.rows import LOAD_TASK, DocumentCache, build_record, load
 from infra.state_stores.tables import NOW, documents, tasks, todos, tombstones
 from schemas.event import EventType
 from schemas.failure import Cause, Failure
+from schemas.ids import DEFAULT_QUEUE
 from schemas.record import TaskRecord
 from schemas.state import CLAIMABLE, TERMINAL, TaskState
 from schemas.task import TaskDocument
@@ -41,6 +42,7 @@ class Arrival:
     task: TaskDocument
     task_id: str
     text: str
+    queue: str = DEFAULT_QUEUE
     digest: str | None = None
     redelivered: bool = False
     hold_s: float = 0
@@ -54,12 +56,13 @@ class Intake(StorePart):
         task: TaskDocument,
         task_id: str,
         *,
+        queue: str = DEFAULT_QUEUE,
         digest: str | None = None,
         redelivered: bool = False,
         hold_s: float = 0,
     ) -> Submission:
         """Insert the task, or find it. Idempotent by `task_id`. Raises StateStoreError."""
-        arrival = Arrival(task, task_id, task.model_dump_json(), digest, redelivered, hold_s)
+        arrival = Arrival(task, task_id, task.model_dump_json(), queue, digest, redelivered, hold_s)
         return await self._database.write(lambda tx: submit_task(tx, arrival, self._documents))
 
     async def cancel(self, task_id: str, reason: str = "") -> TaskRecord | None:
@@ -117,6 +120,7 @@ def _new_row(arrival: Arrival, now: float) -> dict[str, object]:
     task = arrival.task
     return {
         "id": arrival.task_id,
+        "queue": task.queue or arrival.queue,
         "digest": arrival.digest,
         "name": task.name,
         "workflow": task.workflow,

@@ -24,7 +24,7 @@ _OUTPUTS = TypeAdapter(tuple[OutputRecord, ...])
 _TODO_COLUMNS = [todos.c[name] for name in ("task_id", "key", "kind", "index", "title", "state", "durable", "epoch")]
 _OUTPUT_COLUMNS = [c for c in outputs.c if c.name != "position"]
 _RECORD_FIELDS = (
-    *("id", "state", "seq", "epoch", "attempts", "nodes_lost", "percent", "message"),
+    *("id", "queue", "state", "seq", "epoch", "attempts", "nodes_lost", "percent", "message"),
     *("cancel_requested", "committed", "failure"),
 )
 

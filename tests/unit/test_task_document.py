@@ -106,6 +106,9 @@ BAD = [
     (doc(resources={"gpus": 1}), "extra_forbidden", "resources.gpus"),
     (doc(tags={"k": 5}), "string_type", "tags.k"),
     (doc(name="n" * 300), "string_too_long", "name"),
+    (doc(queue=""), "string_pattern_mismatch", "queue"),
+    (doc(queue="a b"), "string_pattern_mismatch", "queue"),
+    (doc(queue=["gpu"]), "string_type", "queue"),
 ]
 
 
@@ -129,7 +132,7 @@ json_values = st.recursive(
     max_leaves=12,
 )
 FIELDS = ["id", "name", "image", "command", "commands", "inputs", "outputs", "timeout", "env", "tags", "volumes",
-          "resources", "secrets", "priority", "stdout", "checkpoint", "retry_exit_codes"]  # fmt: skip
+          "resources", "secrets", "priority", "queue", "stdout", "checkpoint", "retry_exit_codes"]  # fmt: skip
 
 
 @settings(max_examples=400, deadline=None)
@@ -176,6 +179,7 @@ def test_original_forms():
     assert [x.internal for x in task.outputs[:2]] == [Capture.STREAM, Capture.LOG]
     assert task.outputs[2].is_directory
     assert (task.model_extra or {})["rank"] == 7
+    assert task.queue is None
 
 
 @pytest.mark.parametrize("spelling", [">", "STDOUT"])
