@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +61,13 @@ class Settings(BaseSettings):
     file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="directories that file:// remotes may touch"
     )
+    http_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="hosts that http(s) inputs may come from, as shell patterns with an optional :port"
+    )
+    http_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), description="networks that are not public and may be reached by http(s) inputs, as in 10.1.0.0/16"
+    )
+    http_limit_mb: int = Field(default=2048, ge=1, description="longest http(s) input, in MiB")
     images: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="allowed images, as shell patterns"
     )
@@ -88,7 +96,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
 
-    @field_validator("file_roots", "images", "templates", mode="before")
+    @field_validator("file_roots", "http_hosts", "http_networks", "images", "templates", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         """A list in the environment: values between commas, or a JSON list where a value holds a comma."""

@@ -128,6 +128,9 @@ class TaskDocument(Document):
 def _check_inputs(task: TaskDocument) -> None:
     seen: list[Input] = []
     for number, item in enumerate(task.inputs):
+        if item.is_directory and item.remote.scheme in {Scheme.HTTP, Scheme.HTTPS}:
+            message = f"{item.remote} is one file, and {item.internal} a directory; leave out the last slash"
+            raise RefusalError("input_directory", message, f"inputs[{number}].internal")
         for other in seen:
             field = f"inputs[{number}].internal"
             if other.internal.bare == item.internal.bare:

@@ -121,6 +121,8 @@ class Attempt:
     async def _admit(self) -> Image:
         """What the document asks for, held against what this node allows."""
         settings, task = self._ports.settings, self._task
+        for file in (*task.inputs, *task.outputs):
+            self._ports.objects.check(file.remote)
         if not any(fnmatchcase(task.image, pattern) for pattern in settings.images):
             raise ImageError(f"image {task.image!r} is not allowed here; SISYPHUS_IMAGES allows {settings.images}")
         if task.resources.network != "none" and not settings.allow_network:

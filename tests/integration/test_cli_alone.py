@@ -81,7 +81,7 @@ def test_a_bad_document_lists_every_problem(sisyphus):
         (["put", "/nowhere", "sisyphus:x"], b"does not exist"),
         (["put", "schemas", "sisyphus:x"], b"end the remote in a slash"),
         (["put", "README.md", "sisyphus:.sisyphus/x"], b"belongs to the cluster"),
-        (["put", "README.md", "https://example.com/x"], b"no adapter"),
+        (["put", "README.md", "https://example.com/x"], b"for reading only"),
         (["status", "--limit", "0"], b"--limit"),
         (["submit"], b"FILE|-"),
         (["up", "--host", "0.0.0.0"], b"SISYPHUS_TOKEN"),

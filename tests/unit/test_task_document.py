@@ -73,6 +73,11 @@ BAD = [
     (doc(inputs={"file://rel": "/in"}), "remote_form", "inputs[0].remote"),
     (doc(inputs={"file:///a/../etc": "/in"}), "path_traversal", "inputs[0].remote"),
     (doc(inputs={"https://u:p@h/x": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https://:p@h/x": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https://h:x/": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https://[::1/x": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https:///x": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https://h/x": "/in/"}), "input_directory", "inputs[0].internal"),
     (doc(inputs={"b:k": "relative"}), "internal_relative", "inputs[0].internal"),
     (doc(inputs={"b:k": "/a/../b"}), "path_traversal", "inputs[0].internal"),
     (doc(inputs={"b:k": "/"}), "internal_root", "inputs[0].internal"),
@@ -180,6 +185,25 @@ def test_original_forms():
     assert task.outputs[2].is_directory
     assert (task.model_extra or {})["rank"] == 7
     assert task.queue is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h",
+        "https://h/",
+        "http://h:81/a/b.txt?x=1/2#part",
+        "https://h?x=1/2",
+        "https://h/dir/",
+        "https://[::1]:81/x",
+    ],
+)
+def test_an_http_input_is_one_file_whatever_its_url(url):
+    """A path that ends in a slash is no directory, and a query is a part of the URL."""
+    (item,) = parse_task(doc(inputs={url: "/in/x"})).inputs
+    assert not item.is_directory
+    assert str(item.remote) == {"https://h": "https://h/", "https://h?x=1/2": "https://h/?x=1/2"}.get(url, url)
+    assert type(item.remote).parse(str(item.remote)) == item.remote
 
 
 @pytest.mark.parametrize("spelling", [">", "STDOUT"])
