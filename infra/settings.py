@@ -55,6 +55,12 @@ class Settings(BaseSettings):
         default=2.0, ge=0, description="how long the broker may deliver before a row is claimed"
     )
     drain_s: float = Field(default=600.0, ge=0, description="how long running tasks may finish on SIGTERM")
+    keep_days: float = Field(
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="days until ended tasks, their logs and dead letters are removed; 0: never; the same on every node",
+    )
     log_limit_mb: int = Field(default=16, ge=1, description="bound of one attempt's spooled log")
 
     default_bucket: str = Field(default="sisyphus", description="bucket of examples, results and logs")

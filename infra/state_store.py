@@ -93,6 +93,14 @@ class LogChunk:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A task that ended long ago, and how many attempts it took: each may have left a log in the object store."""
+
+    task_id: str
+    epoch: int
+
+
 class Listener(Protocol):
     """Woken when something of its topics may have changed.
 
@@ -230,6 +238,26 @@ class LeaseStore(Protocol):
         ...
 
 
+class Retention(Protocol):
+    """What removes the past. Age is by the database's clock; any number of nodes may do it at the same time."""
+
+    async def outdated(self, keep_s: float, limit: int) -> list[Outdated]:
+        """Tasks that ended more than `keep_s` seconds ago, the oldest first. Changes nothing."""
+        ...
+
+    async def forget(self, task_ids: Collection[str], keep_s: float) -> int:
+        """Remove those of the tasks that ended more than `keep_s` seconds ago, with all that is known about them.
+
+        Returns their number; others, and what somebody else is just removing, are left alone. Idempotent. The id may
+        be used again afterwards.
+        """
+        ...
+
+    async def forget_dead_letters(self, keep_s: float, limit: int) -> int:
+        """Remove dead letters that are older than `keep_s` seconds, at most about `limit`; returns their number."""
+        ...
+
+
 class SessionStore(Protocol):
     """Voice sessions, which survive their connection."""
 
@@ -242,7 +270,7 @@ class SessionStore(Protocol):
         ...
 
 
-class StateStore(TaskIntake, TaskReader, LeaseStore, SessionStore, Protocol):
+class StateStore(TaskIntake, TaskReader, LeaseStore, Retention, SessionStore, Protocol):
     """All doors of one database."""
 
     def listen(self, *topics: Topic) -> AbstractAsyncContextManager[Listener]:

@@ -10,7 +10,7 @@ from infra.state_store import Submission, Topic
 from infra.state_stores.database import Transaction
 from infra.state_stores.draft import Draft, file_dead_letter
 from infra.state_stores.part import StorePart
-from infra.state_stores.rows import LOAD_TASK, DocumentCache, build_record, load_records
+from infra.state_stores.rows import LOAD_TASK, DocumentCache, build_record, key_of, load_records
 from infra.state_stores.tables import NOW, documents, tasks, todos, tombstones
 from schemas.event import EventType
 from schemas.failure import Cause, Failure
@@ -112,7 +112,7 @@ def _insert(tx: Transaction, arrival: Arrival, cache: DocumentCache) -> TaskReco
     )
     if draft.state is TaskState.QUEUED and arrival.hold_s <= 0:
         tx.topics.add(Topic.WORK)
-    cache.keep(arrival.task_id, task, len(arrival.text))
+    cache.keep(key_of(draft.row), task, len(arrival.text))
     return build_record(tx, draft.row, items, cache)
 
 

@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from schemas.ids import DEFAULT_QUEUE
 
 #: The migration that these tables correspond to; a database at another one is migrated when it is opened.
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 
 metadata = MetaData()
 
@@ -146,6 +146,12 @@ Index(
     sqlite_where=tasks.c.due_at.is_not(None),
     postgresql_where=tasks.c.due_at.is_not(None),
 )
+Index(
+    "tasks_finished",
+    tasks.c.finished_at,
+    sqlite_where=tasks.c.finished_at.is_not(None),
+    postgresql_where=tasks.c.finished_at.is_not(None),
+)
 Index("tasks_created", tasks.c.created_at, tasks.c.id)
 Index("tasks_session", tasks.c.session, tasks.c.created_at)
 Index("tasks_workflow", tasks.c.workflow, tasks.c.created_at)
@@ -236,6 +242,7 @@ dead_letters = Table(
     Column("body", CleanText, nullable=False),
     Column("at", Double, nullable=False),
 )
+Index("dead_letters_at", dead_letters.c.at)
 
 #: Cancels that came before their task.
 tombstones = Table(
