@@ -46,15 +46,18 @@ class Cluster:
         """
         task_id = task.id or new_id()
         document = task.model_copy(update={"id": task_id})
-        hold_s = self.settings.claim_grace_s if self.broker else 0.0
-        submission = await self.store.submit(document, task_id, hold_s=hold_s)
+        ours = self.settings.worker_class
+        # Our connection publishes to the queue of our class. What names another is claimed from the store at once.
+        broker = self.broker if document.queue in {None, ours} else None
+        hold_s = self.settings.claim_grace_s if broker else 0.0
+        submission = await self.store.submit(document, task_id, queue=ours, hold_s=hold_s)
         if not submission.created and submission.record.document != document:
             message = f"{task_id!r} is already the id of another document; leave the id out or choose a new one"
             raise DocumentError([Problem(code="id_taken", field="id", message=message)])
-        if self.broker and submission.created:
+        if broker and submission.created:
             try:
                 async with asyncio.timeout(_PUBLISH_S):
-                    await self.broker.publish(document.model_dump_json().encode(), task_id, task.priority)
+                    await broker.publish(document.model_dump_json().encode(), task_id, task.priority)
             except (BrokerError, TimeoutError) as error:
                 reason = str(error) or f"not confirmed within {_PUBLISH_S:g} s"
                 log.warning("publish_failed", task_id=task_id, error=reason, consequence="claimed from the store")

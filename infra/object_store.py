@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from infra.errors import ConfigurationError, StorageRefusedError
+from infra.errors import StorageRefusedError
+from infra.http_rules import HttpRules, Url
 from infra.registry import resolve
 from infra.settings import Settings
 from schemas.paths import Remote, Scheme
@@ -72,6 +73,13 @@ OBJECT_STORES: dict[str, tuple[str, str]] = {
     "s3": ("infra.object_stores.s3:open_store", "s3"),
 }
 
+#: Scheme of a remote -> (factory, extra): stores that only give inputs; all methods but `stat` and `fetch` refuse.
+#: A factory is ``def open_store(settings: Settings) -> ObjectStore`` and does no I/O.
+INPUT_STORES: dict[str, tuple[str, str]] = {
+    "http": ("infra.object_stores.http:open_store", ""),
+    "https": ("infra.object_stores.http:open_store", ""),
+}
+
 
 class ObjectStores:
     """Routes a remote to the store that holds it: ``bucket:key`` to the configured one, URLs by their scheme."""
@@ -84,9 +92,10 @@ class ObjectStores:
         """The store of `remote`.
 
         Raises:
-            StorageRefusedError: a ``file://`` path outside the allowed roots.
-            ConfigurationError: no adapter for its scheme.
+            StorageRefusedError: it is not allowed here, as `check` says.
+            ConfigurationError: the package of its adapter is not installed.
         """
+        self.check(remote)
         match remote.scheme:
             case Scheme.BUCKET:
                 return self._opened(self._settings.objects_url)
@@ -94,10 +103,20 @@ class ObjectStores:
                 url = self._settings.objects_url
                 return self._opened(url if url.startswith("s3:") else "s3://")
             case Scheme.FILE:
-                self._check_root(remote)
                 return self._opened("file:///")
-            case _:
-                raise ConfigurationError(f"{remote}: no adapter for {remote.scheme.value}")
+            case Scheme.HTTP | Scheme.HTTPS:
+                return self._opened_for_inputs(f"{remote.scheme.value}://")
+
+    def check(self, remote: Remote) -> None:
+        """See that the settings allow `remote` here. Opens nothing.
+
+        Raises:
+            StorageRefusedError: a ``file://`` path outside the allowed roots, or a host that is not allowed.
+        """
+        if remote.scheme is Scheme.FILE:
+            self._check_root(remote)
+        elif remote.scheme in {Scheme.HTTP, Scheme.HTTPS}:
+            HttpRules.of(self._settings).check(Url.parse(str(remote)), remote)
 
     def _check_root(self, remote: Remote) -> None:
         path = Path(remote.key)
@@ -109,6 +128,11 @@ class ObjectStores:
     def _opened(self, url: str) -> ObjectStore:
         if url not in self._open:
             self._open[url] = resolve(OBJECT_STORES, url, "object store")(url)
+        return self._open[url]
+
+    def _opened_for_inputs(self, url: str) -> ObjectStore:
+        if url not in self._open:
+            self._open[url] = resolve(INPUT_STORES, url, "object store")(self._settings)
         return self._open[url]
 
     async def close(self) -> None:

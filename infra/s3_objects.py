@@ -7,14 +7,11 @@ client is behind the `Wire` protocol, whose errors are ours already, and is give
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from infra.blocking import BlockingPool, Transfer
 from infra.errors import ChecksumError, ObjectMissingError, StorageError, StorageRefusedError
@@ -22,6 +19,7 @@ from infra.files import BLOCK, FileSlice, explained, hashed_slices, new_part, op
 from infra.log import get_logger
 from infra.object_store import ObjectInfo, OnBytes
 from infra.parts import PartPool
+from infra.patience import patiently
 from infra.s3_wire import Head, NoBucketError, Page, Part, Place, ReplacedError, Wire
 from schemas.paths import Remote, Scheme
 
@@ -40,7 +38,6 @@ THREADS = 8
 #: Objects above this are copied in pieces, so that no single call takes minutes. S3's own limit is 5 GiB.
 _COPY_WHOLE, _COPY_PART = 1024 * _MIB, 256 * _MIB
 _DELETE_BATCH = 1000
-_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,21 +296,7 @@ class _Upload:
 
 
 def _patiently(ask: Callable[[], T], transfer: Transfer | None) -> T:
-    """`ask`, again a few times if that may help, unless the transfer is stopped."""
-
-    def attempt() -> T:
-        if transfer is not None:
-            transfer.check()
-        return ask()
-
-    retrying = Retrying(
-        retry=retry_if_exception(_may_pass),
-        stop=stop_after_attempt(_TRIES),
-        wait=wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.2),
-        sleep=transfer.pause if transfer is not None else time.sleep,
-        reraise=True,
-    )
-    return retrying(attempt)
+    return patiently(ask, transfer, _may_pass)
 
 
 def _may_pass(error: BaseException) -> bool:

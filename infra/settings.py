@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from pydantic_settings import (
 )
 
 from infra.errors import ConfigurationError
+from schemas.ids import DEFAULT_QUEUE
 from schemas.lease import LeaseTerms
 
 
@@ -36,7 +38,11 @@ class Settings(BaseSettings):
     objects: str = Field(default="", description="store of bucket:key remotes: file:///… or s3://?endpoint=…")
     broker: str = Field(default="", description="amqp://…; empty: no broker, nodes claim from the database")
     runtime: str = Field(default="", description="docker:// or bwrap://; empty: docker if it answers, else bwrap")
-    queue: str = Field(default="", description="worker class: NAME-queue instead of sisyphus-queue")
+    queue: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$",
+        description="worker class: nodes run only its tasks; NAME-queue instead of sisyphus-queue",
+    )
 
     cluster: str = Field(
         default="", description="tells containers of two clusters on one machine apart if their database URLs are equal"
@@ -49,12 +55,25 @@ class Settings(BaseSettings):
         default=2.0, ge=0, description="how long the broker may deliver before a row is claimed"
     )
     drain_s: float = Field(default=600.0, ge=0, description="how long running tasks may finish on SIGTERM")
+    keep_days: float = Field(
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="days until ended tasks, their logs and dead letters are removed; 0: never; the same on every node",
+    )
     log_limit_mb: int = Field(default=16, ge=1, description="bound of one attempt's spooled log")
 
     default_bucket: str = Field(default="sisyphus", description="bucket of examples, results and logs")
     file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="directories that file:// remotes may touch"
     )
+    http_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="hosts that http(s) inputs may come from, as shell patterns with an optional :port"
+    )
+    http_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), description="networks that are not public and may be reached by http(s) inputs, as in 10.1.0.0/16"
+    )
+    http_limit_mb: int = Field(default=2048, ge=1, description="longest http(s) input, in MiB")
     images: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="allowed images, as shell patterns"
     )
@@ -83,7 +102,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
 
-    @field_validator("file_roots", "images", "templates", mode="before")
+    @field_validator("file_roots", "http_hosts", "http_networks", "images", "templates", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         """A list in the environment: values between commas, or a JSON list where a value holds a comma."""
@@ -100,6 +119,11 @@ class Settings(BaseSettings):
     @classmethod
     def _given(cls, value: object) -> object:
         return value or None  # compose passes an unset variable on as an empty one
+
+    @property
+    def worker_class(self) -> str:
+        """The class of a node, and of the tasks that come in through a door and name none."""
+        return self.queue or DEFAULT_QUEUE
 
     @property
     def database_url(self) -> str:

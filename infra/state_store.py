@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from infra.registry import resolve
 from schemas.event import Event, NewEvent
 from schemas.failure import Failure
+from schemas.ids import DEFAULT_QUEUE
 from schemas.lease import Lease, LeaseTerms
 from schemas.record import DeadLetter, NodeRecord, OutputRecord, SessionRecord, TaskRecord
 from schemas.state import TaskState
@@ -92,6 +93,14 @@ class LogChunk:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A task that ended long ago, and how many attempts it took: each may have left a log in the object store."""
+
+    task_id: str
+    epoch: int
+
+
 class Listener(Protocol):
     """Woken when something of its topics may have changed.
 
@@ -111,11 +120,12 @@ class TaskIntake(Protocol):
         task: TaskDocument,
         task_id: str,
         *,
+        queue: str = DEFAULT_QUEUE,
         digest: str | None = None,
         redelivered: bool = False,
         hold_s: float = 0,
     ) -> Submission:
-        """Insert the task, or find it. Idempotent by `task_id`.
+        """Insert the task, or find it. Idempotent by `task_id`. It is of the class `queue` unless it names another.
 
         A cancel that arrived before its task wins: the record comes back canceled. With `redelivered`, a task of the
         same `digest` that is not terminal is returned instead of a second one. For `hold_s` seconds only `claim_task`
@@ -130,10 +140,14 @@ class TaskIntake(Protocol):
         node_id: str,
         terms: LeaseTerms,
         *,
+        queue: str = DEFAULT_QUEUE,
         digest: str | None = None,
         redelivered: bool = False,
     ) -> tuple[Submission, Claim | None]:
-        """`submit` and `claim_task` in one transaction, for a delivery: the claim is None if it is not claimable."""
+        """`submit` and `claim_task` in one transaction, for a delivery to a node of the class `queue`.
+
+        The claim is None if the task is not claimable, or of another class; it then waits for a node of that.
+        """
         ...
 
     async def cancel(self, task_id: str, reason: str = "") -> TaskRecord | None:
@@ -187,16 +201,20 @@ class TaskReader(Protocol):
 class LeaseStore(Protocol):
     """What nodes do. All but `claim` raise LeaseLost, or return less, when the epoch is not the current one."""
 
-    async def claim(self, node_id: str, limit: int, terms: LeaseTerms, nodes_lost_limit: int) -> list[Claim]:
-        """Claim up to `limit` due tasks: unclaimed ones by priority and age, and those whose lease expired.
+    async def claim(
+        self, node_id: str, limit: int, terms: LeaseTerms, nodes_lost_limit: int, *, queue: str = DEFAULT_QUEUE
+    ) -> list[Claim]:
+        """Claim up to `limit` due tasks of a class: unclaimed ones by priority and age, and those whose lease expired.
 
         In the same transactions an expired task whose cancel was requested becomes canceled, and one that lost
-        `nodes_lost_limit` nodes becomes a system error and a dead letter.
+        `nodes_lost_limit` nodes becomes a system error and a dead letter; that needs no node of its class.
         """
         ...
 
-    async def claim_task(self, node_id: str, task_id: str, terms: LeaseTerms) -> Claim | None:
-        """Claim one task that is queued (a delivery names it), whatever its hold; None if it is not claimable."""
+    async def claim_task(
+        self, node_id: str, task_id: str, terms: LeaseTerms, *, queue: str = DEFAULT_QUEUE
+    ) -> Claim | None:
+        """Claim one queued task of a class (a delivery names it), whatever its hold; None if it is not claimable."""
         ...
 
     async def renew(self, node: NodeRecord, leases: Collection[Lease], terms: LeaseTerms) -> Renewal:
@@ -220,6 +238,26 @@ class LeaseStore(Protocol):
         ...
 
 
+class Retention(Protocol):
+    """What removes the past. Age is by the database's clock; any number of nodes may do it at the same time."""
+
+    async def outdated(self, keep_s: float, limit: int) -> list[Outdated]:
+        """Tasks that ended more than `keep_s` seconds ago, the oldest first. Changes nothing."""
+        ...
+
+    async def forget(self, task_ids: Collection[str], keep_s: float) -> int:
+        """Remove those of the tasks that ended more than `keep_s` seconds ago, with all that is known about them.
+
+        Returns their number; others, and what somebody else is just removing, are left alone. Idempotent. The id may
+        be used again afterwards.
+        """
+        ...
+
+    async def forget_dead_letters(self, keep_s: float, limit: int) -> int:
+        """Remove dead letters that are older than `keep_s` seconds, at most about `limit`; returns their number."""
+        ...
+
+
 class SessionStore(Protocol):
     """Voice sessions, which survive their connection."""
 
@@ -232,7 +270,7 @@ class SessionStore(Protocol):
         ...
 
 
-class StateStore(TaskIntake, TaskReader, LeaseStore, SessionStore, Protocol):
+class StateStore(TaskIntake, TaskReader, LeaseStore, Retention, SessionStore, Protocol):
     """All doors of one database."""
 
     def listen(self, *topics: Topic) -> AbstractAsyncContextManager[Listener]:

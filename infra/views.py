@@ -24,6 +24,7 @@ class TaskSummary(BaseModel):
     id: str
     name: str
     workflow: str
+    queue: str  # the class of nodes that may run it
     template: str | None
     session: str | None
     state: TaskState
@@ -87,6 +88,7 @@ def _shared(record: TaskRecord) -> dict[str, Any]:
         "id": record.id,
         "name": task.name,
         "workflow": task.workflow,
+        "queue": record.queue,
         "template": task.tags.get("template"),
         "session": task.session,
         "state": record.state,

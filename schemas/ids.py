@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 #: 1-128 characters, safe as one component of a path, a label value and an object key.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -25,3 +25,8 @@ def checked_id(value: str) -> str:
 TaskId = Annotated[str, AfterValidator(checked_id)]
 NodeId = Annotated[str, AfterValidator(checked_id)]
 SessionId = Annotated[str, AfterValidator(checked_id)]
+
+#: A worker class, spelled as on the broker: its tasks travel through ``<queue>-queue`` with the key ``<queue>-task``.
+QueueName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+#: The class of nodes and of tasks that name none; its names on the broker are the original's.
+DEFAULT_QUEUE = "sisyphus"

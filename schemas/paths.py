@@ -126,10 +126,7 @@ class Remote:
         if kind is Scheme.S3:
             bucket, _, key = rest.partition("/")
             return cls._checked(kind, bucket, key, text)
-        parts = urlsplit(text)
-        if not parts.hostname or parts.username or parts.password:
-            raise RefusalError("remote_form", f"{text!r}: an http(s) input needs a host and must not hold credentials")
-        return cls(kind, parts.netloc, text.split("://", 1)[1].partition("/")[2])
+        return cls(kind, *_host_and_rest(text, rest))
 
     @classmethod
     def _checked(cls, scheme: Scheme, bucket: str, key: str, text: str) -> Remote:
@@ -148,8 +145,8 @@ class Remote:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it names everything below a prefix."""
-        return self.key.endswith("/")
+        """Whether it names everything below a prefix. An http(s) URL never does."""
+        return self.key.endswith("/") and self.scheme not in {Scheme.HTTP, Scheme.HTTPS}
 
     @property
     def is_reserved(self) -> bool:
@@ -175,6 +172,21 @@ class Remote:
         if self.scheme is Scheme.FILE:
             return f"file://{self.key}"
         return f"{self.scheme.value}://{self.bucket}/{self.key}"
+
+
+def _host_and_rest(text: str, rest: str) -> tuple[str, str]:
+    """Host with port, and the path with what follows it but without its leading slash.
+
+    Raises:
+        RefusalError: there is no host, a port that is none, or a name or password.
+    """
+    try:
+        parts = urlsplit(text)
+        if parts.hostname and parts.username is None and parts.port != 0:
+            return parts.netloc, rest[len(parts.netloc) :].removeprefix("/")
+    except ValueError:  # brackets or a port that make no sense
+        pass
+    raise RefusalError("remote_form", f"{text!r}: an http(s) input needs a host and must not hold credentials")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue
 
 from schemas.document import Document
 from schemas.failure import Failure
-from schemas.ids import NodeId, SessionId, TaskId
+from schemas.ids import DEFAULT_QUEUE, NodeId, SessionId, TaskId
 from schemas.paths import Remote
 from schemas.state import TERMINAL, TaskState
 from schemas.task import TaskDocument
@@ -43,6 +43,7 @@ class TaskRecord(Document):
 
     id: TaskId
     document: TaskDocument
+    queue: str = DEFAULT_QUEUE  # only nodes of this class claim it
     state: TaskState
     seq: int
     epoch: int = 0
@@ -83,6 +84,7 @@ class NodeRecord(Document):
     """A worker node as its peers and the operator see it."""
 
     id: NodeId
+    queue: str = DEFAULT_QUEUE  # its worker class
     slots: int
     busy: int
     draining: bool

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_seriali
 
 from schemas.document import Document
 from schemas.failure import RefusalError
-from schemas.ids import TaskId
+from schemas.ids import QueueName, TaskId
 from schemas.paths import Capture, Internal, Remote, Scheme, Target
 
 #: Bounds that keep one document from filling a database row or a command line.
@@ -86,6 +86,7 @@ class TaskDocument(Document):
     id: TaskId | None = None
     name: Label = "no-name"
     workflow: Label = "no-workflow"
+    queue: QueueName | None = None  # the worker class that may run it; None: that of the door or queue it came by
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$")]
     commands: Annotated[tuple[Command, ...], Field(min_length=1, max_length=MAX_COMMANDS)]
     inputs: Annotated[tuple[Input, ...], Field(max_length=MAX_FILES)] = ()
@@ -127,6 +128,9 @@ class TaskDocument(Document):
 def _check_inputs(task: TaskDocument) -> None:
     seen: list[Input] = []
     for number, item in enumerate(task.inputs):
+        if item.is_directory and item.remote.scheme in {Scheme.HTTP, Scheme.HTTPS}:
+            message = f"{item.remote} is one file, and {item.internal} a directory; leave out the last slash"
+            raise RefusalError("input_directory", message, f"inputs[{number}].internal")
         for other in seen:
             field = f"inputs[{number}].internal"
             if other.internal.bare == item.internal.bare:

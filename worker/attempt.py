@@ -20,7 +20,7 @@ from infra.log import get_logger
 from infra.runtime import Image
 from infra.state_store import Change, Claim
 from schemas.failure import USER_CAUSES, Cause, Failure
-from schemas.paths import RESERVED_PREFIX, Capture, Remote, Scheme
+from schemas.paths import Capture
 from schemas.state import TaskState
 from schemas.task import TaskDocument
 from schemas.todo import ItemState
@@ -30,7 +30,7 @@ from worker.commit import Commit
 from worker.execution import Execution
 from worker.failures import attempt_error, classify
 from worker.journal import Journal
-from worker.log_tail import LogSpool
+from worker.log_tail import LogSpool, log_remote
 from worker.path_map import PathMap
 from worker.ports import Ports
 from worker.progress import parse_line
@@ -121,6 +121,8 @@ class Attempt:
     async def _admit(self) -> Image:
         """What the document asks for, held against what this node allows."""
         settings, task = self._ports.settings, self._task
+        for file in (*task.inputs, *task.outputs):
+            self._ports.objects.check(file.remote)
         if not any(fnmatchcase(task.image, pattern) for pattern in settings.images):
             raise ImageError(f"image {task.image!r} is not allowed here; SISYPHUS_IMAGES allows {settings.images}")
         if task.resources.network != "none" and not settings.allow_network:
@@ -326,11 +328,6 @@ def frame_log(paths: PathMap, task: TaskDocument, result: str) -> None:
         out.write(f"{task.model_dump_json(exclude_defaults=True)}\n{rule}\n".encode())
         shutil.copyfileobj(body, out)
         out.write(f"{rule}\n{result}\n".encode())
-
-
-def log_remote(bucket: str, task_id: str, epoch: int) -> Remote:
-    """Where the whole log of an attempt is kept."""
-    return Remote(Scheme.BUCKET, bucket, f"{RESERVED_PREFIX}logs/{task_id}/{epoch}.log")
 
 
 def _canceled() -> Failure:

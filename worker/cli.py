@@ -28,6 +28,9 @@ def worker(
     node_id: Annotated[
         str | None, typer.Option("--node", help="Name of this node; default: host and a number.")
     ] = None,
+    queue: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Worker class: run only tasks of this queue.")
+    ] = None,
 ) -> None:
     """Run one worker node: take tasks, run them in containers, put the outputs back.
 
@@ -36,9 +39,11 @@ def worker(
     Examples:
         sisyphus worker --data /srv/sisyphus --slots 4
 
+        sisyphus worker --queue gpu
+
         SISYPHUS_BROKER=amqp://user:pw@host/ SISYPHUS_DATABASE=postgresql+asyncpg://… sisyphus worker
     """
-    settings = load_settings(data=data, slots=slots, node_id=node_id)
+    settings = load_settings(data=data, slots=slots, node_id=node_id, queue=queue)
     setup_logging(settings.log_level, settings.log_format)
     asyncio.run(run_node(settings))
 

@@ -31,7 +31,9 @@ class Intake:
     async def due(self, limit: int) -> list[Claim]:
         """Rows that are due, with expired leases of other nodes among them."""
         settings = self._ports.settings
-        return await self._ports.store.claim(self._ports.node_id, limit, settings.lease, settings.nodes_lost_limit)
+        return await self._ports.store.claim(
+            self._ports.node_id, limit, settings.lease, settings.nodes_lost_limit, queue=settings.worker_class
+        )
 
     async def delivered(self, consumer: Consumer, timeout_s: float) -> Claim | None:
         """One delivery turned into a claim; None when none came, or when it needs no run here."""
@@ -63,6 +65,7 @@ class Intake:
                 task_id,
                 self._ports.node_id,
                 self._ports.settings.lease,
+                queue=self._ports.settings.worker_class,
                 digest=digest,
                 redelivered=delivery.redelivered,
             )

@@ -17,6 +17,7 @@ from infra.log import get_logger
 from infra.runtime import Stream
 from infra.state_store import StateStore
 from schemas.lease import Lease
+from schemas.paths import RESERVED_PREFIX, Remote, Scheme
 
 log = get_logger(__name__)
 
@@ -28,6 +29,11 @@ MAX_LINE_CHARS = 16_384
 LIVE_CHARS = 1_200_000
 #: Pause between two chunks for live readers, in seconds, and their size.
 PUBLISH_S, CHUNK_CHARS = 0.25, 65_536
+
+
+def log_remote(bucket: str, task_id: str, epoch: int) -> Remote:
+    """Where the whole log of an attempt is kept."""
+    return Remote(Scheme.BUCKET, bucket, f"{RESERVED_PREFIX}logs/{task_id}/{epoch}.log")
 
 
 class LogSpool:

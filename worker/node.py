@@ -51,6 +51,7 @@ class Node:
         settings, runtime = self._ports.settings, self._ports.runtime
         return NodeRecord(
             id=self._ports.node_id,
+            queue=settings.worker_class,
             slots=settings.slots,
             busy=self.busy,
             draining=self._draining.is_set(),

@@ -18,6 +18,7 @@ from infra.runtime import LABEL_CLUSTER, LABEL_EPOCH, LABEL_TASK, Orphan
 from schemas.lease import Lease
 from schemas.paths import RESERVED_PREFIX, Remote, Scheme
 from worker.ports import Ports
+from worker.retention import Retention
 from worker.staging import remove_tree
 
 log = get_logger(__name__)
@@ -41,11 +42,12 @@ class Sweep:
             await self.once()
 
     async def once(self, grace_s: float = GRACE_S) -> None:
-        """One sweep of containers, directories and staging objects. What fails keeps the rest from nothing."""
+        """One sweep of containers, directories, staging objects and the past. What fails does not end the rest."""
         await _tried(self._containers())
         await _tried(self._directories(grace_s))
         for bucket in await self._buckets():
             await _tried(self._staging(bucket, grace_s))
+        await _tried(Retention(self._ports).once())
 
     async def _containers(self) -> None:
         for orphan in await self._ports.runtime.orphans():

@@ -44,6 +44,8 @@ def put(
       sisyphus put reports/ sisyphus:reports/            a directory
     """
     target = _read_remote(remote)
+    if target.scheme in {Scheme.HTTP, Scheme.HTTPS}:
+        raise RefusalError("output_scheme", f"{target}: http(s) is for reading only", "remote")
 
     async def work(cluster: Cluster) -> int:
         with _spooled(file, cluster) as source:

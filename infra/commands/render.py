@@ -63,10 +63,10 @@ def node_table(nodes: Sequence[NodeRecord], ttl_s: float, start: str) -> Rendera
     alive = [node for node in nodes if node.seen_s < ttl_s]
     if not alive:
         return Text(f"no node is running; start some with: {start}", style="yellow")
-    table = _grid("node", "runtime", "busy", "seen")
+    table = _grid("node", "queue", "runtime", "busy", "seen")
     for node in alive:
         busy = f"{node.busy} of {node.slots}" + (", draining" if node.draining else "")
-        table.add_row(node.id, node.runtime, busy, f"{node.seen_s:.0f} s ago")
+        table.add_row(node.id, node.queue, node.runtime, busy, f"{node.seen_s:.0f} s ago")
     return table
 
 
@@ -75,7 +75,7 @@ def task_block(record: TaskRecord, log_tail: str) -> RenderableType:
     task = record.document
     style = STATE_STYLE.get(record.state, "cyan")
     head = Text.assemble((task.name, "bold"), f"  {record.id}  ", (record.state.value, f"bold {style}"))
-    facts = [f"workflow {task.workflow}", f"image {task.image}", f"priority {task.priority}"]
+    facts = [f"workflow {task.workflow}", f"queue {record.queue}", f"image {task.image}", f"priority {task.priority}"]
     if record.node:
         facts.append(f"node {record.node}")
     parts: list[RenderableType] = [head, Text(" · ".join(facts), style="dim"), Text(_times(record), style="dim")]

@@ -10,10 +10,11 @@ from infra.state_store import Submission, Topic
 from infra.state_stores.database import Transaction
 from infra.state_stores.draft import Draft, file_dead_letter
 from infra.state_stores.part import StorePart
-from infra.state_stores.rows import LOAD_TASK, DocumentCache, build_record, load_records
+from infra.state_stores.rows import LOAD_TASK, DocumentCache, build_record, key_of, load_records
 from infra.state_stores.tables import NOW, documents, tasks, todos, tombstones
 from schemas.event import EventType
 from schemas.failure import Cause, Failure
+from schemas.ids import DEFAULT_QUEUE
 from schemas.record import TaskRecord
 from schemas.state import CLAIMABLE, TERMINAL, TaskState
 from schemas.task import TaskDocument
@@ -41,6 +42,7 @@ class Arrival:
     task: TaskDocument
     task_id: str
     text: str
+    queue: str = DEFAULT_QUEUE
     digest: str | None = None
     redelivered: bool = False
     hold_s: float = 0
@@ -54,12 +56,13 @@ class Intake(StorePart):
         task: TaskDocument,
         task_id: str,
         *,
+        queue: str = DEFAULT_QUEUE,
         digest: str | None = None,
         redelivered: bool = False,
         hold_s: float = 0,
     ) -> Submission:
         """Insert the task, or find it. Idempotent by `task_id`. Raises StateStoreError."""
-        arrival = Arrival(task, task_id, task.model_dump_json(), digest, redelivered, hold_s)
+        arrival = Arrival(task, task_id, task.model_dump_json(), queue, digest, redelivered, hold_s)
         return await self._database.write(lambda tx: submit_task(tx, arrival, self._documents))
 
     async def cancel(self, task_id: str, reason: str = "") -> TaskRecord | None:
@@ -109,7 +112,7 @@ def _insert(tx: Transaction, arrival: Arrival, cache: DocumentCache) -> TaskReco
     )
     if draft.state is TaskState.QUEUED and arrival.hold_s <= 0:
         tx.topics.add(Topic.WORK)
-    cache.keep(arrival.task_id, task, len(arrival.text))
+    cache.keep(key_of(draft.row), task, len(arrival.text))
     return build_record(tx, draft.row, items, cache)
 
 
@@ -117,6 +120,7 @@ def _new_row(arrival: Arrival, now: float) -> dict[str, object]:
     task = arrival.task
     return {
         "id": arrival.task_id,
+        "queue": task.queue or arrival.queue,
         "digest": arrival.digest,
         "name": task.name,
         "workflow": task.workflow,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Integer, bindparam, delete, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Integer, bindparam, delete, exists, insert, literal, or_, select, tuple_, update
 
 from infra.state_store import Claim, Renewal, Submission, Topic
 from infra.state_stores.database import Transaction
@@ -16,6 +16,7 @@ from infra.state_stores.rows import DocumentCache, build_record, load_document, 
 from infra.state_stores.tables import NOW, attempts, log_chunks, nodes, tasks
 from schemas.event import EventType
 from schemas.failure import Cause, Failure
+from schemas.ids import DEFAULT_QUEUE
 from schemas.lease import Lease, LeaseTerms
 from schemas.record import NodeRecord
 from schemas.state import TaskState
@@ -23,9 +24,16 @@ from schemas.task import TaskDocument
 from schemas.todo import ItemState, TodoItem, reopen
 
 _IS_DUE = tasks.c.due_at <= NOW
-_ANY_DUE = select(literal(1)).where(_IS_DUE).limit(1)
+_IS_OURS = tasks.c.queue == bindparam("of_queue")
+#: Two questions, since each has an index of its own.
+_ANY_DUE = select(literal(1)).where(
+    or_(
+        exists(select(tasks.c.id).where(_IS_OURS, _IS_DUE)),
+        exists(select(tasks.c.id).where(tasks.c.lease_owner.is_not(None), _IS_DUE)),
+    )
+)
 _DUE = (
-    LOCKED.where(_IS_DUE)
+    LOCKED.where(_IS_OURS, _IS_DUE)
     .order_by(tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
     # Written into the statement: PostgreSQL's plan for an unknown limit would sort the whole queue at every claim.
     .limit(bindparam("limit", type_=Integer(), literal_execute=True))
@@ -41,9 +49,9 @@ _HOPELESS = (
     .limit(32)
     .with_for_update(skip_locked=True)
 )
-_QUEUED = LOCKED.where(tasks.c.id == bindparam("key"), tasks.c.state == TaskState.QUEUED.value).with_for_update(
-    skip_locked=True
-)
+_QUEUED = LOCKED.where(
+    tasks.c.id == bindparam("key"), _IS_OURS, tasks.c.state == TaskState.QUEUED.value
+).with_for_update(skip_locked=True)
 _START_ATTEMPT = insert(attempts)
 _DROP_LOG = delete(log_chunks).where(log_chunks.c.task_id == bindparam("of_task"))
 _RENEW = (
@@ -64,25 +72,42 @@ _FORGET_NODES = delete(nodes).where(nodes.c.seen_at < NOW - 86_400.0)
 class Leasing(StorePart):
     """The claiming half of `infra.state_store.LeaseStore`."""
 
-    async def claim(self, node_id: str, limit: int, terms: LeaseTerms, nodes_lost_limit: int) -> list[Claim]:
-        """Claim up to `limit` due tasks. Raises StateStoreError.
+    async def claim(
+        self, node_id: str, limit: int, terms: LeaseTerms, nodes_lost_limit: int, *, queue: str = DEFAULT_QUEUE
+    ) -> list[Claim]:
+        """Claim up to `limit` due tasks of a class. Raises StateStoreError.
 
         If the connection breaks at the commit, the claim is not repeated: what it may have taken is taken over when
         its lease has run out.
         """
         if limit <= 0:
             return []
-        if self._database.single_writer and not await self._database.read(lambda tx: tx.exists(_ANY_DUE)):
+        ours = {"of_queue": queue}
+        if self._database.single_writer and not await self._database.read(lambda tx: tx.exists(_ANY_DUE, ours)):
             return []
-        return await self._database.write(
-            lambda tx: _claim(tx, node_id, limit, terms, nodes_lost_limit, self._documents), replayable=False
-        )
 
-    async def claim_task(self, node_id: str, task_id: str, terms: LeaseTerms) -> Claim | None:
-        """Claim one task that is queued, whatever its hold. Raises StateStoreError; not repeated, as `claim`."""
+        def work(tx: Transaction) -> list[Claim]:
+            for row in tx.rows(_HOPELESS, {"nodes_lost_limit": nodes_lost_limit}):
+                _give_up(tx, Draft(tx, row))
+            claims: list[Claim] = []
+            for row in tx.rows(_DUE, {**ours, "limit": limit}):
+                draft = Draft(tx, row)
+                lost = row["lease_owner"] is not None
+                if lost and (row["cancel_requested"] or row["nodes_lost"] + 1 >= nodes_lost_limit):
+                    _give_up(tx, draft)
+                else:
+                    claims.append(_grant(tx, draft, node_id, terms, self._documents))
+            return claims
+
+        return await self._database.write(work, replayable=False)
+
+    async def claim_task(
+        self, node_id: str, task_id: str, terms: LeaseTerms, *, queue: str = DEFAULT_QUEUE
+    ) -> Claim | None:
+        """Claim one queued task of a class, whatever its hold. Raises StateStoreError; not repeated, as `claim`."""
 
         def work(tx: Transaction) -> Claim | None:
-            row = tx.row(_QUEUED, {"key": task_id})
+            row = tx.row(_QUEUED, {"key": task_id, "of_queue": queue})
             return None if row is None else _grant(tx, Draft(tx, row), node_id, terms, self._documents)
 
         return await self._database.write(work, replayable=False)
@@ -94,15 +119,16 @@ class Leasing(StorePart):
         node_id: str,
         terms: LeaseTerms,
         *,
+        queue: str = DEFAULT_QUEUE,
         digest: str | None = None,
         redelivered: bool = False,
     ) -> tuple[Submission, Claim | None]:
         """`submit` and `claim_task` in one transaction. Raises StateStoreError; not repeated, as `claim`."""
-        arrival = Arrival(task, task_id, task.model_dump_json(), digest, redelivered)
+        arrival = Arrival(task, task_id, task.model_dump_json(), queue, digest, redelivered)
 
         def work(tx: Transaction) -> tuple[Submission, Claim | None]:
             submission = submit_task(tx, arrival, self._documents)
-            row = tx.row(_QUEUED, {"key": submission.record.id})
+            row = tx.row(_QUEUED, {"key": submission.record.id, "of_queue": queue})
             if row is None:
                 return submission, None
             tx.topics.discard(Topic.WORK)
@@ -113,22 +139,6 @@ class Leasing(StorePart):
     async def renew(self, node: NodeRecord, leases: Collection[Lease], terms: LeaseTerms) -> Renewal:
         """Extend the node's leases and its heartbeat in one transaction. Idempotent. Raises StateStoreError."""
         return await self._database.write(lambda tx: _renew(tx, node, leases, terms))
-
-
-def _claim(
-    tx: Transaction, node_id: str, limit: int, terms: LeaseTerms, nodes_lost_limit: int, cache: DocumentCache
-) -> list[Claim]:
-    for row in tx.rows(_HOPELESS, {"nodes_lost_limit": nodes_lost_limit}):
-        _give_up(tx, Draft(tx, row))
-    claims: list[Claim] = []
-    for row in tx.rows(_DUE, {"limit": limit}):
-        draft = Draft(tx, row)
-        lost = row["lease_owner"] is not None
-        if lost and (row["cancel_requested"] or row["nodes_lost"] + 1 >= nodes_lost_limit):
-            _give_up(tx, draft)
-        else:
-            claims.append(_grant(tx, draft, node_id, terms, cache))
-    return claims
 
 
 def _grant(tx: Transaction, draft: Draft, node_id: str, terms: LeaseTerms, cache: DocumentCache) -> Claim:
@@ -190,7 +200,7 @@ def _node_lost(draft: Draft) -> Failure:
 
 
 def _renew(tx: Transaction, node: NodeRecord, leases: Collection[Lease], terms: LeaseTerms) -> Renewal:
-    sign = {**node.model_dump(include={"slots", "busy", "draining", "runtime"}), "ttl_s": terms.ttl_s}
+    sign = {**node.model_dump(include={"queue", "slots", "busy", "draining", "runtime"}), "ttl_s": terms.ttl_s}
     if not tx.run(_SEEN, {**sign, "key": node.id}):
         tx.run(_FORGET_NODES)
         tx.run(_FIRST_SEEN, {**sign, "id": node.id})

@@ -1,4 +1,4 @@
-"""Rows to records and back. Documents never change, so the parsed ones are kept for a while."""
+"""Rows to records and back. A task's document never changes, so the parsed ones are kept for a while."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 from sqlalchemy import BindParameter, Text, bindparam, select
@@ -24,7 +24,7 @@ _OUTPUTS = TypeAdapter(tuple[OutputRecord, ...])
 _TODO_COLUMNS = [todos.c[name] for name in ("task_id", "key", "kind", "index", "title", "state", "durable", "epoch")]
 _OUTPUT_COLUMNS = [c for c in outputs.c if c.name != "position"]
 _RECORD_FIELDS = (
-    *("id", "state", "seq", "epoch", "attempts", "nodes_lost", "percent", "message"),
+    *("id", "queue", "state", "seq", "epoch", "attempts", "nodes_lost", "percent", "message"),
     *("cancel_requested", "committed", "failure"),
 )
 
@@ -42,34 +42,43 @@ LOAD_TASK = select(tasks).where(tasks.c.id == bindparam("id"))
 _KEPT, _KEPT_CHARS = 256, 2_097_152
 
 
+#: A task: its id may come again when it has been removed, its creation does not.
+Key: TypeAlias = tuple[str, float]
+
+
+def key_of(row: Fields) -> Key:
+    """What tells the task of this row from every other that there was or will be."""
+    return row["id"], row["created_at"]
+
+
 class DocumentCache:
-    """Parsed documents by task id, the most recently used ones. Safe from several threads."""
+    """Parsed documents by task, the most recently used ones. Safe from several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[TaskDocument, int]] = OrderedDict()
+        self._kept: OrderedDict[Key, tuple[TaskDocument, int]] = OrderedDict()
         self._chars = 0
         self._lock = Lock()
 
-    def get(self, task_id: str) -> TaskDocument | None:
+    def get(self, key: Key) -> TaskDocument | None:
         """The document, if it is kept."""
         with self._lock:
-            if task_id not in self._kept:
+            if key not in self._kept:
                 return None
-            self._kept.move_to_end(task_id)
-            return self._kept[task_id][0]
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
 
-    def parse(self, task_id: str, text: str) -> TaskDocument:
+    def parse(self, key: Key, text: str) -> TaskDocument:
         """The document that was stored as `text`."""
         document = parse_task(json.loads(text))
-        self.keep(task_id, document, len(text))
+        self.keep(key, document, len(text))
         return document
 
-    def keep(self, task_id: str, document: TaskDocument, chars: int) -> None:
+    def keep(self, key: Key, document: TaskDocument, chars: int) -> None:
         """Keep a document for the next `get`, in place of those that were not used for the longest time."""
         with self._lock:
-            if task_id in self._kept:
+            if key in self._kept:
                 return
-            self._kept[task_id] = (document, chars)
+            self._kept[key] = (document, chars)
             self._chars += chars
             while self._kept and (len(self._kept) > _KEPT or self._chars > _KEPT_CHARS):
                 _, (_, gone) = self._kept.popitem(last=False)
@@ -94,10 +103,11 @@ def load_records(tx: Transaction, rows: Sequence[Fields], cache: DocumentCache) 
     items = _grouped(tx.rows(_TODOS_OF, {"ids": ids}))
     committed = [row["id"] for row in rows if row["committed"]]
     files = _grouped(tx.rows(_OUTPUTS_OF, {"ids": committed})) if committed else {}
-    known = {task_id: cache.get(task_id) for task_id in ids}
+    keys = {row["id"]: key_of(row) for row in rows}
+    known = {task_id: cache.get(key) for task_id, key in keys.items()}
     missing = [task_id for task_id, document in known.items() if document is None]
     for row in tx.rows(_DOCUMENTS_OF, {"ids": missing}) if missing else ():
-        known[row["task_id"]] = cache.parse(row["task_id"], row["document"])
+        known[row["task_id"]] = cache.parse(keys[row["task_id"]], row["document"])
     return [
         _record(row, known[row["id"]], _todo_items(items.get(row["id"], ())), files.get(row["id"], ())) for row in rows
     ]
@@ -105,10 +115,10 @@ def load_records(tx: Transaction, rows: Sequence[Fields], cache: DocumentCache) 
 
 def build_record(tx: Transaction, row: Fields, items: tuple[TodoItem, ...], cache: DocumentCache) -> TaskRecord:
     """The record of a row whose TODO list is known."""
-    task_id = row["id"]
-    document = cache.get(task_id)
+    task_id, key = row["id"], key_of(row)
+    document = cache.get(key)
     if document is None:
-        document = cache.parse(task_id, load_document(tx, task_id))
+        document = cache.parse(key, load_document(tx, task_id))
     files = tx.rows(_OUTPUTS_OF, {"ids": [task_id]}) if row["committed"] else ()
     return _record(row, document, items, files)
 

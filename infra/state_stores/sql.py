@@ -14,10 +14,11 @@ from infra.state_stores.intake import Intake
 from infra.state_stores.leases import Leasing
 from infra.state_stores.reading import Reading
 from infra.state_stores.recording import Recording
+from infra.state_stores.retention import Forgetting
 from infra.state_stores.sessions import Sessions
 
 
-class SqlStateStore(Intake, Reading, Leasing, Recording, Sessions):
+class SqlStateStore(Intake, Reading, Leasing, Recording, Forgetting, Sessions):
     """See `infra.state_store.StateStore`. Belongs to the event loop that opened it."""
 
     def listen(self, *topics: Topic) -> AbstractAsyncContextManager[Listener]:

@@ -29,8 +29,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeEngine
 
+from schemas.ids import DEFAULT_QUEUE
+
 #: The migration that these tables correspond to; a database at another one is migrated when it is opened.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0003"
 
 metadata = MetaData()
 
@@ -88,6 +90,11 @@ def _task_id(*, primary: bool = True) -> Column[str]:
     return Column("task_id", CleanText, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=primary, nullable=False)
 
 
+def _queue() -> Column[str]:
+    # The default is for nodes of the version before, which still write while a cluster is being upgraded.
+    return Column("queue", Text, nullable=False, server_default=DEFAULT_QUEUE)
+
+
 tasks = Table(
     "tasks",
     metadata,
@@ -116,9 +123,11 @@ tasks = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
+    _queue(),
 )
 Index(
     "tasks_claimable",
+    tasks.c.queue,
     tasks.c.priority.desc(),
     tasks.c.created_at,
     tasks.c.id,
@@ -136,6 +145,12 @@ Index(
     tasks.c.digest,
     sqlite_where=tasks.c.due_at.is_not(None),
     postgresql_where=tasks.c.due_at.is_not(None),
+)
+Index(
+    "tasks_finished",
+    tasks.c.finished_at,
+    sqlite_where=tasks.c.finished_at.is_not(None),
+    postgresql_where=tasks.c.finished_at.is_not(None),
 )
 Index("tasks_created", tasks.c.created_at, tasks.c.id)
 Index("tasks_session", tasks.c.session, tasks.c.created_at)
@@ -214,6 +229,7 @@ nodes = Table(
     Column("runtime", CleanText, nullable=False),
     Column("ttl_s", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
+    _queue(),
 )
 
 dead_letters = Table(
@@ -226,6 +242,7 @@ dead_letters = Table(
     Column("body", CleanText, nullable=False),
     Column("at", Double, nullable=False),
 )
+Index("dead_letters_at", dead_letters.c.at)
 
 #: Cancels that came before their task.
 tombstones = Table(

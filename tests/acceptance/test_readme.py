@@ -17,6 +17,7 @@ import typer
 import yaml
 
 from infra import cli
+from infra.settings import Settings
 from infra.template_catalog import load_catalog, read_template
 from schemas.legacy import parse_json, parse_task
 from schemas.template import ParameterType, Template
@@ -109,9 +110,24 @@ def test_the_first_document_is_an_example_that_can_be_run():
     assert all((ROOT / "examples/data" / item.remote.key).is_file() for item in shown.inputs)
 
 
-@pytest.mark.parametrize("text", _examples("yaml"))
+def _yaml(*, of_compose: bool) -> list[object]:
+    found = [(name, text) for name, text in _blocks("yaml") if ("services" in yaml.safe_load(text)) is of_compose]
+    return [pytest.param(text, id=name) for name, text in found]
+
+
+@pytest.mark.parametrize("text", _yaml(of_compose=True))
+def test_a_shown_compose_file_fits(text):
+    """What it extends is in docker-compose.yml, and what it sets is a setting."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for service in yaml.safe_load(text)["services"].values():
+        assert service["extends"]["service"] in services
+        for name in service["environment"]:
+            assert name.removeprefix("SISYPHUS_").lower() in Settings.model_fields
+
+
+@pytest.mark.parametrize("text", _yaml(of_compose=False))
 def test_a_shown_template_works(text, tmp_path):
-    """Every YAML example loads beside the shipped ones and renders to a document that the system takes."""
+    """Every example of a template loads beside the shipped ones and renders to a document that the system takes."""
     name = yaml.safe_load(text)["name"]
     (tmp_path / f"{name}.yaml").write_text(text)
     template = read_template(tmp_path / f"{name}.yaml")

@@ -12,7 +12,7 @@ from schemas.failure import Cause
 from schemas.state import TaskState
 from schemas.todo import ItemKind
 from tests.acceptance.invariants import check
-from tests.acceptance.nodes import embedded, shell
+from tests.acceptance.nodes import SHORT, embedded, shell
 from worker.ports import Ports
 from worker.sweep import Sweep
 
@@ -89,6 +89,29 @@ async def test_a_paused_node_is_fenced_and_writes_nothing_more(tmp_path):
         assert await system.ended(victim) == -signal.SIGKILL
         await sweep(system)
         await check(system.cluster, [task_id])
+
+
+@pytest.mark.slow
+async def test_a_task_of_a_class_runs_on_nodes_of_that_class_only(tmp_path):
+    """A free node of another class neither starts it nor takes it over; the next node of its class does."""
+    async with embedded(tmp_path) as system:
+        await system.start(1)
+        (first,) = await system.start(1, SISYPHUS_QUEUE="gpu")
+        task_id = await system.submit(queue="gpu", commands=[shell("sleep 1; echo $SISYPHUS_ATTEMPT")])
+        await system.until(task_id, EventType.CONTAINER)
+        assert (await system.cluster.status(task_id)).node == first
+        system.kill(first)
+        others = [await system.submit(commands=[shell("true")]) for _ in range(3)]
+        for other in others:
+            assert (await system.wait(other)).state is TaskState.COMPLETE
+        await asyncio.sleep(2 * SHORT.ttl_s)  # the lease has run out, and the free node has looked several times
+        assert (await system.cluster.status(task_id)).epoch == 1
+        (second,) = await system.start(1, SISYPHUS_QUEUE="gpu")
+        assert (await system.wait(task_id)).state is TaskState.COMPLETE
+        claims = [e.data["node"] async for e in system.cluster.follow(task_id) if e.type is EventType.CLAIMED]
+        assert claims == [first, second]
+        await sweep(system)
+        await check(system.cluster, [task_id, *others])
 
 
 @pytest.mark.slow

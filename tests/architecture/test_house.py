@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.broker import BROKERS
-from infra.object_store import OBJECT_STORES
+from infra.object_store import INPUT_STORES, OBJECT_STORES
 from infra.runtime import RUNTIMES
 from infra.state_store import STATE_STORES
 from tests.conftest import need
@@ -74,7 +74,7 @@ def test_every_module_says_what_it_owns():
     assert not silent
 
 
-@pytest.mark.parametrize("table", [BROKERS, OBJECT_STORES, RUNTIMES, STATE_STORES])
+@pytest.mark.parametrize("table", [BROKERS, INPUT_STORES, OBJECT_STORES, RUNTIMES, STATE_STORES])
 def test_registered_adapters_exist(table):
     """Every registry line names a factory that can be imported, and an extra that pyproject has."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

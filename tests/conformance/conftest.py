@@ -102,6 +102,16 @@ def database(scheme: str, tmp_path: Path, request: pytest.FixtureRequest) -> Dat
 
 
 @pytest.fixture
+def empty(scheme: str, tmp_path: Path, request: pytest.FixtureRequest) -> Database:
+    """A database without any table; on SQLite not even a file."""
+    if scheme.startswith("sqlite"):
+        return Database(f"{scheme}:///{tmp_path / 'new' / 'store.db'}", scheme)
+    server, name = request.getfixturevalue("postgres"), uuid.uuid4().hex
+    asyncio.run(create_database(server, name, "template0"))
+    return Database(f"{server}/{name}", scheme)
+
+
+@pytest.fixture
 async def stores(database: Database) -> AsyncIterator[Stores]:
     """Opens stores on the test's database, and closes them in the end."""
     stores = Stores(database)

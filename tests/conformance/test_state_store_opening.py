@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,9 @@ from infra.errors import ConfigurationError, StateStoreError
 from infra.state_store import open_state_store
 from infra.state_stores.schema import migrate
 from infra.state_stores.tables import SCHEMA_VERSION, metadata
-from tests.conformance.state_store_tools import LIMIT, TERMS, Database, create_database, task
+from tests.conformance.state_store_tools import LIMIT, TERMS, task
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def empty(scheme: str, tmp_path: Path, request: pytest.FixtureRequest) -> Database:
-    """A database without any table; on SQLite not even a file."""
-    if scheme.startswith("sqlite"):
-        return Database(f"{scheme}:///{tmp_path / 'new' / 'store.db'}", scheme)
-    server, name = request.getfixturevalue("postgres"), uuid.uuid4().hex
-    asyncio.run(create_database(server, name, "template0"))
-    return Database(f"{server}/{name}", scheme)
 
 
 _OPEN = """
@@ -77,7 +66,14 @@ async def test_stores_of_one_process_open_a_new_database_at_once(empty):
 
 
 _SHAPE = {
-    "sqlite+aiosqlite": "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name",
+    # Not the text of CREATE TABLE: a column that was added stands behind the constraints in it.
+    "sqlite+aiosqlite": """
+        SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL UNION ALL
+        SELECT m.name, c.name || ' ' || c.type || c."notnull" || coalesce(c.dflt_value, '') || c.pk
+        FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table' UNION ALL
+        SELECT m.name, f."from" || f."table" || f."to" || f.on_delete
+        FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' ORDER BY 1, 2
+        """,
     "postgresql+asyncpg": """
         SELECT indexname AS name, indexdef AS sql FROM pg_indexes WHERE schemaname = 'public' UNION ALL
         SELECT conname, conrelid::regclass || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid > 0 UNION ALL

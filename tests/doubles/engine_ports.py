@@ -122,6 +122,9 @@ class FaultyObjects:
     def at(self, remote):
         return Faulty(self._objects.at(remote), self._fault)
 
+    def check(self, remote):
+        self._objects.check(remote)
+
 
 class PlayedContainer:
     """A container that has done its work when it starts, or runs until it is killed."""

@@ -38,6 +38,22 @@ def test_a_task_is_queued_without_a_system(sisyphus, tmp_path):
     assert b"known already" in sisyphus("submit", str(file)).stdout
 
 
+def test_a_task_of_a_class_says_which_node_it_needs(sisyphus):
+    """The class comes from the document, or else from the settings; what to start is named."""
+    for document, settings in (({**DOCUMENT, "queue": "gpu"}, {}), (DOCUMENT, {"SISYPHUS_QUEUE": "gpu"})):
+        done = sisyphus("submit", "-", stdin=json.dumps(document).encode(), **settings)
+        assert done.returncode == 0
+        task_id = done.stdout.split()[0].decode()
+        assert json.loads(sisyphus("status", task_id, "--json").stdout)["queue"] == "gpu"
+        assert b"queue gpu" in sisyphus("status", task_id).stdout
+    assert b"no node of the class gpu is running" in sisyphus("submit", "-", stdin=stdin_of(queue="gpu")).stderr
+    assert b"sisyphus worker --queue gpu" in sisyphus("submit", "-", stdin=stdin_of(queue="gpu")).stderr
+
+
+def stdin_of(**changes):
+    return json.dumps({**DOCUMENT, **changes}).encode()
+
+
 def test_a_bad_document_lists_every_problem(sisyphus):
     """Exit code 2; each problem with its field and rule for people, and as JSON for programs."""
     bad = json.dumps({"image": "", "commands": [], "priority": 99}).encode()
@@ -65,7 +81,7 @@ def test_a_bad_document_lists_every_problem(sisyphus):
         (["put", "/nowhere", "sisyphus:x"], b"does not exist"),
         (["put", "schemas", "sisyphus:x"], b"end the remote in a slash"),
         (["put", "README.md", "sisyphus:.sisyphus/x"], b"belongs to the cluster"),
-        (["put", "README.md", "https://example.com/x"], b"no adapter"),
+        (["put", "README.md", "https://example.com/x"], b"for reading only"),
         (["status", "--limit", "0"], b"--limit"),
         (["submit"], b"FILE|-"),
         (["up", "--host", "0.0.0.0"], b"SISYPHUS_TOKEN"),

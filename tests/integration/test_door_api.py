@@ -51,6 +51,16 @@ async def served(app):
             server.should_exit = True
 
 
+async def test_a_document_names_its_worker_class(client):
+    """Over HTTP as everywhere; the answer and the list say which class it is, also where none was named."""
+    made = (await client.post("/v1/tasks", json={**ECHO, "queue": "gpu"})).json()
+    assert (made["queue"], made["document"]["queue"]) == ("gpu", "gpu")
+    assert (await client.post("/v1/tasks", json=ECHO)).json()["queue"] == "sisyphus"
+    assert {x["queue"] for x in (await client.get("/v1/tasks")).json()["tasks"]} == {"gpu", "sisyphus"}
+    refused = await client.post("/v1/tasks", json={**ECHO, "queue": "no such/queue"})
+    assert (refused.status_code, refused.json()["problems"][0]["field"]) == (422, "queue")
+
+
 async def finish(app, task_id, state=TaskState.COMPLETE):
     """Run a task through its states as a node would."""
     cluster = app.state.door.cluster

@@ -52,6 +52,9 @@ class FlakyObjects:
         store = self._objects.at(remote)
         return self._stores.setdefault(id(store), Flaky(store, **self._errors))
 
+    def check(self, remote):
+        self._objects.check(remote)
+
 
 async def run_once(system, ports):
     await Attempt(ports, await system.claim(ports.node_id)).run()

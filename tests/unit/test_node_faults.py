@@ -270,6 +270,19 @@ async def test_a_granted_lease_is_not_dropped_however_often_the_intake_is_cancel
         assert delivery.ended == ["ack"]
 
 
+async def test_a_delivery_of_another_class_is_acknowledged_and_left_to_it(tmp_path):
+    """What names no class is run by the node whose queue it came through; what names another one is only stored."""
+    async with bench(tmp_path) as system:
+        intake = Intake(system.ports(queue="gpu"))
+        foreign = Taken(b'{"id": "foreign", "queue": "tpu", "image": "i", "command": ["x"]}')
+        assert await intake.delivered(OneDelivery(foreign), 1) is None
+        assert foreign.ended == ["ack"]
+        claim = await intake.delivered(OneDelivery(Taken(b'{"image": "i", "command": ["x"]}')), 1)
+        assert (claim.lease.task_id, claim.record.queue) == ("m-1", "gpu")
+        assert await intake.due(5) == await Intake(system.ports()).due(5) == []
+        assert [x.lease.task_id for x in await Intake(system.ports(queue="tpu")).due(5)] == ["foreign"]
+
+
 class Watched:
     """A watchdog that only notes what it is told."""
 

@@ -73,6 +73,11 @@ BAD = [
     (doc(inputs={"file://rel": "/in"}), "remote_form", "inputs[0].remote"),
     (doc(inputs={"file:///a/../etc": "/in"}), "path_traversal", "inputs[0].remote"),
     (doc(inputs={"https://u:p@h/x": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https://:p@h/x": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https://h:x/": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https://[::1/x": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https:///x": "/in"}), "remote_form", "inputs[0].remote"),
+    (doc(inputs={"https://h/x": "/in/"}), "input_directory", "inputs[0].internal"),
     (doc(inputs={"b:k": "relative"}), "internal_relative", "inputs[0].internal"),
     (doc(inputs={"b:k": "/a/../b"}), "path_traversal", "inputs[0].internal"),
     (doc(inputs={"b:k": "/"}), "internal_root", "inputs[0].internal"),
@@ -106,6 +111,9 @@ BAD = [
     (doc(resources={"gpus": 1}), "extra_forbidden", "resources.gpus"),
     (doc(tags={"k": 5}), "string_type", "tags.k"),
     (doc(name="n" * 300), "string_too_long", "name"),
+    (doc(queue=""), "string_pattern_mismatch", "queue"),
+    (doc(queue="a b"), "string_pattern_mismatch", "queue"),
+    (doc(queue=["gpu"]), "string_type", "queue"),
 ]
 
 
@@ -129,7 +137,7 @@ json_values = st.recursive(
     max_leaves=12,
 )
 FIELDS = ["id", "name", "image", "command", "commands", "inputs", "outputs", "timeout", "env", "tags", "volumes",
-          "resources", "secrets", "priority", "stdout", "checkpoint", "retry_exit_codes"]  # fmt: skip
+          "resources", "secrets", "priority", "queue", "stdout", "checkpoint", "retry_exit_codes"]  # fmt: skip
 
 
 @settings(max_examples=400, deadline=None)
@@ -176,6 +184,26 @@ def test_original_forms():
     assert [x.internal for x in task.outputs[:2]] == [Capture.STREAM, Capture.LOG]
     assert task.outputs[2].is_directory
     assert (task.model_extra or {})["rank"] == 7
+    assert task.queue is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h",
+        "https://h/",
+        "http://h:81/a/b.txt?x=1/2#part",
+        "https://h?x=1/2",
+        "https://h/dir/",
+        "https://[::1]:81/x",
+    ],
+)
+def test_an_http_input_is_one_file_whatever_its_url(url):
+    """A path that ends in a slash is no directory, and a query is a part of the URL."""
+    (item,) = parse_task(doc(inputs={url: "/in/x"})).inputs
+    assert not item.is_directory
+    assert str(item.remote) == {"https://h": "https://h/", "https://h?x=1/2": "https://h/?x=1/2"}.get(url, url)
+    assert type(item.remote).parse(str(item.remote)) == item.remote
 
 
 @pytest.mark.parametrize("spelling", [">", "STDOUT"])

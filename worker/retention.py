@@ -1,0 +1,63 @@
+"""Forgetting: what ended longer ago than `keep_days` is removed, its logs in the object store before its row.
+
+Every node does it as part of its sweep, in small steps that may be repeated: a node that dies in between leaves a row
+whose logs are gone, and the next sweep of any node finds it again. Outputs are the user's and never touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from infra.log import get_logger
+from worker.log_tail import log_remote
+from worker.ports import Ports
+
+log = get_logger(__name__)
+
+#: Tasks, or dead letters, per transaction, so that nobody waits long for the database; and transactions per sweep.
+BATCH, BATCHES = 20, 100
+#: Mean pause between two of them, in seconds.
+PAUSE_S = 0.05
+_DAY_S = 86_400.0
+
+
+class Retention:
+    """Removes the past of a cluster."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._keep_s = ports.settings.keep_days * _DAY_S
+
+    async def once(self) -> None:
+        """Remove what is outdated, at most some thousand tasks. Raises StateStoreError, StorageError and the like."""
+        if not self._keep_s:
+            return
+        tasks = letters = 0
+        for _ in range(BATCHES):
+            removed = await self._tasks()
+            tasks += removed
+            if not removed:
+                break
+            await _pause()
+        for _ in range(BATCHES):
+            removed = await self._ports.store.forget_dead_letters(self._keep_s, BATCH)
+            letters += removed
+            if removed < BATCH:
+                break
+            await _pause()
+        if tasks or letters:
+            log.info("past_removed", tasks=tasks, dead_letters=letters, keep_days=self._ports.settings.keep_days)
+
+    async def _tasks(self) -> int:
+        """Remove one batch; 0 also where another node was faster, which then goes on with it."""
+        found = await self._ports.store.outdated(self._keep_s, BATCH)
+        bucket = self._ports.settings.default_bucket
+        logs = [log_remote(bucket, x.task_id, epoch) for x in found for epoch in range(1, x.epoch + 1)]
+        if logs:
+            await self._ports.objects.at(logs[0]).delete(logs)
+        return await self._ports.store.forget([x.task_id for x in found], self._keep_s)
+
+
+async def _pause() -> None:
+    await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
