@@ -31,8 +31,9 @@ from voice.bot.intent import Intent, Listeners
 from voice.bot.latency import LatencyLog
 from voice.bot.mouth import Mouth, Utterance
 from voice.bot.narration import Manner
+from voice.bot.picture import Message, VoiceState
 from voice.bot.pipeline import SpeechParts, build_worker
-from voice.bot.rtvi import Feed, Message, VoiceState
+from voice.bot.rtvi import Feed
 from voice.bot.submitter import Submitter
 from voice.bot.understanding import Understanding
 from voice.session.closer import Closer, Reason
@@ -204,8 +205,6 @@ class Call:
                 await self._rtvi().send_server_response(received, self.feed.snapshot())
             case "say", {"text": str(text)}:
                 self.intent.take_typed(text)
-            case "cancel", {"task": str(task)}:
-                await self._errands.cancel_one(task)
             case _:
                 log.debug("client_message_ignored", type=received.type[:40])
 
