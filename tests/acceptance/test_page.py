@@ -96,6 +96,52 @@ async def test_without_a_call_a_running_task_is_followed_and_canceled_by_the_key
         await expect(page.get_by_test_id("connection")).to_have_attribute("data-phase", "idle")
 
 
+async def test_a_typed_conversation_gives_its_line_back_when_nothing_happens_on_it(system: VoiceSystem) -> None:
+    """While a task runs it stays; a while after everything was said it ends, shows all of it, and the next request goes on."""
+    async with chromium() as browser:
+        context = await browser.new_context()
+        page = await context.new_page()
+        await page.clock.install()
+        await page.goto(system.url)
+        place, transcript = page.get_by_test_id("connection"), page.get_by_test_id("transcript")
+        running = await submit(system, page, "endless", "sleep 600")
+        await type_in(page, "count the words in the annual report")
+        await expect(transcript).to_contain_text("The annual report has", timeout=LONG_MS)
+        await page.clock.fast_forward("02:00")
+        await expect(place).to_have_attribute("data-phase", "online")
+        async with open_cluster(system.settings) as cluster:
+            await cluster.cancel(running)
+        await expect(transcript).to_contain_text("is canceled.", timeout=LONG_MS)
+        await page.clock.fast_forward("02:00")
+        await expect(place).to_have_attribute("data-phase", "idle", timeout=LONG_MS)
+        await expect(transcript).to_contain_text("is canceled.")
+        await expect(page.get_by_test_id("task-card")).to_have_count(2)
+        await type_in(page, "what can I say")
+        await is_online(page)
+        await expect(transcript).to_contain_text("You can say, for example", timeout=LONG_MS)
+
+
+async def test_a_second_tab_shows_the_session_and_takes_it_over_when_it_is_used(system: VoiceSystem) -> None:
+    """The first tab says so, holds no line any more and still shows what happens."""
+    async with chromium() as browser:
+        first, _ = await visit(browser, system.url)
+        await type_in(first, "count the words in the annual report")
+        await expect(first.get_by_test_id("transcript")).to_contain_text("The annual report has", timeout=LONG_MS)
+        second = await first.context.new_page()
+        await second.goto(system.url)
+        await expect(second.get_by_test_id("task-card")).to_have_attribute("data-state", "complete", timeout=LONG_MS)
+        await expect(second.get_by_test_id("transcript")).to_contain_text("The annual report has")
+        await is_online(first)
+        await type_in(second, "make a checksum of the error log")
+        await is_online(second)
+        await expect(first.get_by_test_id("error-banner")).to_contain_text("another tab", timeout=LONG_MS)
+        await expect(first.get_by_test_id("connection")).to_have_attribute("data-phase", "idle")
+        await first.bring_to_front()
+        await expect(first.get_by_test_id("task-card")).to_have_count(2, timeout=LONG_MS)
+        await expect(first.locator("[data-state=complete]")).to_have_count(2, timeout=LONG_MS)
+        await is_online(second)
+
+
 async def test_everything_can_be_reached_and_seen_by_the_keyboard(system: VoiceSystem) -> None:
     """The skip link leads to the text box, each stop shows the focus, and an example is chosen and sent by Enter."""
     async with chromium() as browser:

@@ -55,35 +55,43 @@ export class Follower {
     clearTimeout(this.#timer);
     if (this.#store.view.link.phase !== "idle" || document.hidden) return;
     this.#isLooking = true;
+    let isSeen: boolean;
     do {
       this.#isStale = false;
-      await this.#look();
+      isSeen = await this.#look();
     } while (this.#isStale);
     this.#isLooking = false;
-    this.#timer = setTimeout(() => void this.#run(), pace(this.#store.view));
+    this.#timer = setTimeout(() => void this.#run(), isSeen ? pace(this.#store.view) : SOON_MS);
   }
 
-  async #look(): Promise<void> {
+  /** @returns whether the server told how the session is. */
+  async #look(): Promise<boolean> {
     const { session } = this.#identity;
     try {
       const answer = await fetchSession(this.#identity);
-      if (this.#store.view.link.phase !== "idle" || this.#identity.session !== session) return;
-      this.#store.dispatch({ type: "server", server: "up" });
-      this.#refusal = "";
-      if (answer === this.#shown) return;
-      const message = parseServerMessage(JSON.parse(answer));
-      if (message?.kind === "snapshot") this.#store.dispatch({ type: "message", message });
-      this.#shown = answer;
+      if (this.#store.view.link.phase === "idle" && this.#identity.session === session) this.#show(answer);
+      return true;
     } catch (error) {
-      await this.#fail(error);
+      if (error instanceof Response) await this.#refuse(error);
+      else this.#store.dispatch({ type: "server", server: "down" });
+      return false;
     }
   }
 
-  async #fail(error: unknown): Promise<void> {
-    // A server that is just starting says 503; that it is there at all is what the page needs to know.
-    this.#store.dispatch({ type: "server", server: error instanceof Response ? "up" : "down" });
-    if (!(error instanceof Response) || error.status === 503) return;
-    const { message } = await fromResponse(error);
+  #show(answer: string): void {
+    this.#store.dispatch({ type: "server", server: "up" });
+    this.#refusal = "";
+    if (answer === this.#shown) return;
+    const message = parseServerMessage(JSON.parse(answer));
+    if (message?.kind === "snapshot") this.#store.dispatch({ type: "message", message });
+    this.#shown = answer;
+  }
+
+  async #refuse(response: Response): Promise<void> {
+    // A server that is only just starting knows no more about the session than the page does.
+    if (response.status === 503) return;
+    this.#store.dispatch({ type: "server", server: "up" });
+    const { message } = await fromResponse(response);
     if (message === this.#refusal) return;
     this.#refusal = message;
     this.#store.dispatch({ type: "notice", notice: { tone: "error", text: message } });
