@@ -78,7 +78,9 @@ async def test_without_a_call_a_running_task_is_followed_and_canceled_by_the_key
         await page.reload()
         card, cancel = page.get_by_test_id("task-card"), page.get_by_test_id("cancel")
         await expect(card).to_have_attribute("data-state", "running", timeout=LONG_MS)
-        await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "3", timeout=LONG_MS)
+        await expect(page.get_by_role("progressbar")).to_have_attribute(
+            "aria-valuenow", re.compile(r"[3-9]|\d\d"), timeout=LONG_MS
+        )
         await expect(page).to_have_title(re.compile(r"^1 running\b"))
         await cancel.focus()
         await cancel.press("Enter")
@@ -210,6 +212,7 @@ async def test_the_page_is_legible_with_every_kind_of_task_in_both_schemes(syste
         await expect(more).to_have_text("Show fewer")
 
 
+@pytest.mark.timeout(600)  # the system starts twice
 async def test_a_full_server_and_one_that_goes_away_are_told_and_outlived(tmp_path: Path) -> None:
     """Full: said at once, and what was typed comes back. Killed in a call: said, and the same call goes on afterwards.
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.conftest import need
 from tests.doubles.voice_system import RATE_HZ, ROOT, need_speech
 
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
-#: Milliseconds that a busy machine may need for one step.
+#: Milliseconds that a busy machine may need for one step of the system, and of the page alone.
 LONG_MS = 90_000
+expect.set_options(timeout=30_000)
 
 #: Texts whose contrast on their ground is below 4.5:1 or that leave the window, and by how much the page is wider than it.
 UNREADABLE = """() => {
