@@ -43,6 +43,8 @@ log = get_logger(__name__)
 
 #: Seconds between two looks at whether the client is still there; gone twice in a row is gone.
 _PEER_S = 1.0
+#: Seconds between two cancels of a pipeline that has to end now.
+_INSIST_S = 0.2
 #: Seconds after which the announcer goes on when the store did not answer.
 _RETRY_S = 1.0
 
@@ -155,6 +157,12 @@ class Call:
         if self._worker is not None and self._pipeline is not None:
             await self._worker.cancel()
             await asyncio.wait({self._pipeline})
+
+    async def abandon(self) -> None:
+        """Cancel the pipeline's coroutine, each time that it begins to wait again, until it has ended."""
+        while self._pipeline is not None and not self._pipeline.done():
+            self._pipeline.cancel()
+            await asyncio.wait({self._pipeline}, timeout=_INSIST_S)
 
     def shut_gate(self) -> None:
         """Send nothing to the client any more."""
