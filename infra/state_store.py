@@ -265,6 +265,10 @@ class SessionStore(Protocol):
         """Create the session or take it over: its epoch rises, the former holder can write no more."""
         ...
 
+    async def load_session(self, session_id: str) -> SessionRecord | None:
+        """The session as it was last saved, or None; whoever holds it keeps it."""
+        ...
+
     async def save_session(self, record: SessionRecord) -> None:
         """Write `spoken` and `data`. Raises LeaseLost if the session was opened again since."""
         ...

@@ -16,8 +16,8 @@ from infra.errors import ConfigurationError, SisyphusError
 from infra.log import get_logger
 from infra.template_catalog import load_catalog
 from voice.bot.catalog import Vocabulary
+from voice.bot.picture import VoiceState
 from voice.bot.pipeline import SpeechParts
-from voice.bot.rtvi import VoiceState
 from voice.services.errors import SpeechError
 from voice.services.speech import Speech
 from voice.session.calls import Calls, Ticket
@@ -26,7 +26,7 @@ from voice.settings import SPEECH_WAIT_S, speech_settings
 
 log = get_logger(__name__)
 
-_LOADING = "The voice is being loaded, which takes a few seconds. Typing works already."
+_LOADING = "the voice is being loaded, which takes a few seconds"
 
 
 class VoiceHouse:

@@ -34,6 +34,7 @@ from infra.log import get_logger
 from schemas.ids import SessionId, checked_id
 from voice.house import VoiceHouse
 from voice.session.calls import LinesBusyError, Ticket
+from voice.session_routes import install_session_routes
 from voice.settings import PAGE
 
 log = get_logger(__name__)
@@ -208,6 +209,7 @@ def install_routes(app: FastAPI, door: Door) -> None:
     app.add_api_route("/api/offer", voice.offer, methods=["POST"], tags=["voice"], summary="Start a WebRTC call")
     app.add_api_route("/api/offer", voice.candidates, methods=["PATCH"], tags=["voice"], summary="Trickle ICE")
     app.add_api_websocket_route("/api/ws", voice.socket)
+    install_session_routes(app, lambda: voice.house)
     _install_page(app, door)
 
 

@@ -166,8 +166,9 @@ def as_event(message: dict[str, Any]) -> Event | None:
         return {**line, "text": data["state"]}
     if kind == "task":
         shown = cast("Event", data["task"])
-        kept = {key: shown[key] for key in ("name", "state", "progress", "result", "error", "outputs")}
-        return {**line, "text": shown["line"], "task": shown["id"], **kept}
+        kept = {key: shown[key] for key in ("name", "state", "progress", "result", "error")}
+        stored = [file["path"] for file in shown["outputs"]]
+        return {**line, "text": shown["line"], "task": shown["id"], **kept, "outputs": stored}
     return None
 
 

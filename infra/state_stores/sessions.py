@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, insert, select, update
 
 from infra.errors import LeaseLost
 from infra.state_stores.database import Transaction
@@ -17,6 +17,7 @@ _RAISE = (
     .values(epoch=sessions.c.epoch + 1, saved_at=NOW)
     .returning(*_COLUMNS)
 )
+_LOAD = select(*_COLUMNS).where(sessions.c.id == bindparam("key"))
 _CREATE = insert(sessions).values(saved_at=NOW).returning(*_COLUMNS)
 _SAVE = (
     update(sessions)
@@ -31,6 +32,11 @@ class Sessions(StorePart):
     async def open_session(self, session_id: str) -> SessionRecord:
         """Create the session or take it over: its epoch rises. Raises StateStoreError."""
         return await self._database.write(lambda tx: _open(tx, session_id))
+
+    async def load_session(self, session_id: str) -> SessionRecord | None:
+        """The session as it was last saved, or None; its epoch stays. Raises StateStoreError."""
+        row = await self._database.read(lambda tx: tx.row(_LOAD, {"key": session_id}))
+        return None if row is None else SessionRecord.model_validate(dict(row))
 
     async def save_session(self, record: SessionRecord) -> None:
         """Write `spoken` and `data`. Idempotent.

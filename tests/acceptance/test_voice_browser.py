@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import wave
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from infra.cluster import open_cluster
 from schemas.paths import Remote
-from tests.conftest import need
-from tests.doubles.voice_system import RATE_HZ, ROOT, People, VoiceSystem, need_speech, running_system, silence
+from tests.doubles.browser import LONG_MS, chromium, microphone, need_browser, origins, type_in, visit
+from tests.doubles.voice_system import People, VoiceSystem, running_system, silence
 
 pytestmark = [pytest.mark.browser, pytest.mark.speech, pytest.mark.slow]
-
-QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
-LONG_MS = 90_000
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Generator[VoiceSystem]:
-    need_speech()
-    need(shutil.which("chromium"), "chromium (apt-get install chromium)")
-    need((ROOT / "voice/web/dist/index.html").is_file(), "the page, built (npm run build in voice/web)")
+    need_browser()
     with running_system(tmp_path_factory.mktemp("browser") / "data") as system:
         yield system
 
@@ -35,38 +28,15 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Generator[VoiceSystem]:
 @asynccontextmanager
 async def page_of(system: VoiceSystem, *flags: str) -> AsyncGenerator[tuple[Page, list[str]]]:
     """The page in a fresh browser, and every address it asked for."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), headless=True, args=[*QUIET, *flags]
-        )
-        page = await browser.new_page()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("websocket", lambda socket: asked.append(socket.url))
-        await page.goto(system.url)
-        try:
-            yield page, asked
-        finally:
-            await browser.close()
-
-
-def microphone(people: People, text: str, path: Path) -> tuple[str, ...]:
-    """Flags that make the browser's microphone say `text` once."""
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
-        # The file is played in a loop: behind the request comes more silence than the test lasts.
-        file.writeframes(silence(2.0) + people.say(text) + silence(180))
-    return (
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-audio-capture={path}",
-        "--autoplay-policy=no-user-gesture-required",
-    )
+    async with chromium(*flags) as browser:
+        yield await visit(browser, system.url)
 
 
 async def test_a_request_spoken_into_the_browser_is_done_and_answered(system: VoiceSystem, tmp_path: Path) -> None:
     """Spoken over WebRTC: the card moves, the bot is heard, the result is stored; nothing is asked of other origins."""
-    flags = microphone(People(tmp_path), "run a slow audit of the quarterly report", tmp_path / "mic.wav")
+    request = People(tmp_path).say("run a slow audit of the quarterly report")
+    # Behind the request comes more silence than the test lasts.
+    flags = microphone(tmp_path / "mic.wav", silence(2.0) + request + silence(180))
     async with page_of(system, *flags) as (page, asked):
         await page.get_by_test_id("call").click()
         await expect(page.get_by_test_id("connection")).to_have_attribute("data-phase", "online", timeout=LONG_MS)
@@ -98,7 +68,7 @@ async def test_a_request_spoken_into_the_browser_is_done_and_answered(system: Vo
         task = await card.get_attribute("data-task-id")
         await page.get_by_test_id("hangup").click()
     assert await stored(system, f"sisyphus:results/{task}/verdict.txt") in result
-    assert {urlsplit(url).netloc for url in asked if not url.startswith("blob:")} == {urlsplit(system.url).netloc}
+    assert origins(asked) == {urlsplit(system.url).netloc}
 
 
 async def test_without_a_microphone_typing_works(system: VoiceSystem) -> None:
@@ -106,20 +76,16 @@ async def test_without_a_microphone_typing_works(system: VoiceSystem) -> None:
     async with page_of(system) as (page, asked):
         await page.get_by_test_id("call").click()
         await expect(page.get_by_test_id("error-banner")).not_to_be_empty(timeout=LONG_MS)
-        await page.get_by_test_id("input").fill("count the words in the annual report")
-        await page.get_by_test_id("input").press("Enter")
+        # Nothing was lost by it, and no line is held.
+        await expect(page.get_by_test_id("connection")).to_have_attribute("data-phase", "idle")
+        await type_in(page, "count the words in the annual report")
         card = page.get_by_test_id("task-card")
         await expect(card).to_have_attribute("data-state", "complete", timeout=LONG_MS)
         await expect(page.get_by_test_id("transcript")).to_contain_text("The annual report has", timeout=LONG_MS)
         await expect(
             page.get_by_test_id("transcript").get_by_text("count the words in the annual report")
         ).to_have_count(1)
-        # Reloaded, the page shows the same session again.
-        await page.reload()
-        await page.get_by_test_id("input").fill("what is the status")
-        await page.get_by_test_id("input").press("Enter")
-        await expect(card).to_have_attribute("data-state", "complete", timeout=LONG_MS)
-    assert {urlsplit(url).netloc for url in asked} == {urlsplit(system.url).netloc}
+    assert origins(asked) == {urlsplit(system.url).netloc}
 
 
 async def stored(system: VoiceSystem, remote: str) -> str:

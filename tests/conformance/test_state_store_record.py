@@ -328,6 +328,18 @@ async def test_a_session_belongs_to_who_opened_it_last(stores):
         await one.save_session(first.model_copy(update={"id": "never-opened"}))
 
 
+async def test_looking_at_a_session_takes_it_from_nobody(stores):
+    """It is read as it was last saved; one that was never opened is not made by looking."""
+    one, two = await stores.open(), await stores.open()
+    assert await two.load_session("s1") is None
+    held = await one.open_session("s1")
+    await one.save_session(held.model_copy(update={"spoken": {"t1": 7}, "data": {"name": "A\0da"}}))
+    seen = await two.load_session("s1")
+    assert (seen.epoch, seen.spoken, seen.data) == (1, {"t1": 7}, {"name": "A\0da"})
+    await one.save_session(held)
+    assert (await two.open_session("s1")).epoch == 2
+
+
 async def test_racing_openings_of_a_session_all_differ(stores):
     """Many connects at once: each gets an epoch of its own."""
     some = [await stores.open() for _ in range(4)]

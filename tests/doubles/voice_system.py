@@ -60,11 +60,13 @@ def running_system(data: Path, *arguments: str, **variables: str) -> Generator[V
     env |= {"SISYPHUS_DATA": str(data), "SISYPHUS_RUNTIME": "bwrap://", **variables}
     data.mkdir(parents=True, exist_ok=True)
     log = data / "up.log"
+    # A system that was killed there before has left its address behind.
+    (data / "run" / "up.json").unlink(missing_ok=True)
     with log.open("wb") as out:
         command = [sys.executable, "-m", "infra.cli", "up", "--port", "0", *(arguments or ("--nodes", "1"))]
         process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=out, stderr=out)
     try:
-        yield VoiceSystem(_ready(data, process, log), data, process)
+        yield VoiceSystem(_ready(data, process, log, variables.get("SISYPHUS_TOKEN", "")), data, process)
     finally:
         if process.poll() is None:
             for member in [*psutil.Process(process.pid).children(recursive=True), process]:
@@ -73,7 +75,7 @@ def running_system(data: Path, *arguments: str, **variables: str) -> Generator[V
         process.wait()
 
 
-def _ready(data: Path, process: subprocess.Popen[bytes], log: Path) -> str:
+def _ready(data: Path, process: subprocess.Popen[bytes], log: Path, token: str) -> str:
     deadline_s = time.monotonic() + START_S
     found = data / "run" / "up.json"
     while True:
@@ -81,7 +83,8 @@ def _ready(data: Path, process: subprocess.Popen[bytes], log: Path) -> str:
         assert time.monotonic() < deadline_s, f"no voice within {START_S} s:\n{log.read_text()}"
         if found.exists():
             url = str(json.loads(found.read_text())["url"])
-            with urllib.request.urlopen(f"{url}/api/config", timeout=10) as response:
+            request = urllib.request.Request(f"{url}/api/config", headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(request, timeout=10) as response:
                 voice = json.load(response)["voice"]
             if voice["ready"]:
                 return url

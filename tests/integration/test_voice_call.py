@@ -254,6 +254,23 @@ async def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.timeout(60)
+def test_a_process_that_is_told_to_end_at_once_ends_although_a_call_runs(tmp_path: Path) -> None:
+    """Every coroutine of the process is cancelled at the same time, those by which a pipeline would end among them."""
+
+    async def cut_off() -> None:
+        async with embedded(tmp_path) as house:
+            call = await open_call(house, "s", SpeechParts(FakeEar(), ToneVoice(), TurnModel()), VoiceState(ready=True))
+            messages = list[Any]()
+            transport = FileTransport(b"", RATE_IN_HZ, TimeLine(RATE_OUT_HZ), messages.append)
+            running = asyncio.create_task(call.run(transport))
+            while not any(m["type"] == "server-message" for m in messages):
+                await asyncio.sleep(0.02)
+            assert not running.done()
+
+    asyncio.run(cut_off())
+
+
 async def test_admission_is_exact_and_a_session_keeps_its_own_line(tmp_path: Path) -> None:
     """Two lines: a third session is refused, a reconnect is not, and a line that was given back is free."""
     calls = Calls(limit=2)

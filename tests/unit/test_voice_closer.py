@@ -34,6 +34,9 @@ class FakeCall:
     async def cancel(self) -> None:
         await self._step("cancel")
 
+    async def abandon(self) -> None:
+        await self._step("abandon")
+
     async def checkpoint(self) -> None:
         await self._step("checkpoint")
         if self._error is not None:
@@ -65,10 +68,12 @@ def test_a_session_that_was_taken_over_is_not_written() -> None:
     assert closed(FakeCall(), Reason.TAKEN_OVER) == ["stop_intake", "end", "shut_gate"]
 
 
-def test_a_pipeline_that_hangs_is_cancelled_and_the_rest_still_happens() -> None:
-    """No step can keep the call from ending."""
-    steps = closed(FakeCall("end", "cancel", "checkpoint"), Reason.STOPPING)
+def test_a_pipeline_that_hangs_is_cancelled_then_abandoned_and_the_rest_still_happens() -> None:
+    """No step can keep the call from ending; each is taken only where the gentler one did not help."""
+    steps = closed(FakeCall("end"), Reason.STOPPING)
     assert steps == ["stop_intake", "drain", "end", "shut_gate", "cancel", "checkpoint"]
+    steps = closed(FakeCall("end", "cancel", "abandon", "checkpoint"), Reason.STOPPING)
+    assert steps == ["stop_intake", "drain", "end", "shut_gate", "cancel", "abandon", "checkpoint"]
 
 
 @pytest.mark.parametrize("error", [LeaseLost("s"), StateStoreError("down")])

@@ -21,11 +21,10 @@ from schemas.record import TaskRecord
 from schemas.state import TaskState
 from voice.bot.mouth import Outcome, Utterance
 from voice.bot.narration import Announcement, Manner, is_end, is_sayable, narrate, summarize
+from voice.bot.picture import MAX_TASKS
 
 log = get_logger(__name__)
 
-#: Tasks of one session that are followed, newest first.
-MAX_TASKS = 50
 #: Seconds after which the store is read again even if nobody woke us, and the shortest time between two reads.
 _POLL_S, _PACE_S = 1.0, 0.1
 #: Seconds of silence on both sides before something is said unasked.

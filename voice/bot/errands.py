@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from infra.cluster import Cluster
-from infra.log import get_logger
 from schemas.record import TaskRecord
 from schemas.template import Template
 from voice.bot import replies
 from voice.bot.dialog import Cancel, Start
 from voice.bot.narration import Manner
 from voice.bot.submitter import Submitter
-
-log = get_logger(__name__)
 
 
 class Followed(Protocol):
@@ -53,13 +50,6 @@ class Errands:
                 await self._cluster.cancel(task_id, "canceled by voice")
                 stopped += 1
         return act.text if stopped else replies.TOO_LATE
-
-    async def cancel_one(self, task_id: str) -> None:
-        """Stop a task at a click on the page; foreign and unknown ones are left alone."""
-        record = await self._cluster.store.load(task_id)
-        if record is not None and record.document.session == self._session:
-            await self._cluster.cancel(task_id, "canceled on the page")
-            log.info("task_canceled_on_page", task_id=task_id)
 
     def known(self) -> list[tuple[TaskRecord, Manner]]:
         """The session's tasks, oldest first."""

@@ -8,19 +8,14 @@ snapshot; changes of one task are merged to at most ten messages a second.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from schemas.record import TaskRecord
-from schemas.state import TaskState
 from voice.bot.floor import BotState
-from voice.bot.narration import SPOKEN_TAG, why
-
-Message = dict[str, JsonValue]
+from voice.bot.picture import MAX_TASKS, Message, Picture, VoiceState, card, is_ended
 
 #: Messages per connection before the numbers of the next one would be reached.
 _SEQ_PER_EPOCH = 1_000_000_000
@@ -30,41 +25,11 @@ _PACE_S = 0.1
 _MAX_WAITING = 200
 #: Largest message in bytes: data channels get slow and fragile above 16 kB.
 MAX_BYTES = 15_000
-_MAX_TASKS, _MAX_LINES, _MAX_OUTPUTS, _MAX_TODOS, _MAX_CHARS = 20, 40, 12, 24, 200
 
 
-@dataclass(frozen=True, slots=True)
-class VoiceState:
-    """Whether this server can hear and speak, and if not, why."""
-
-    ready: bool
-    reason: str | None = None
-
-    def message(self) -> Message:
-        """As the page reads it."""
-        return {"ready": self.ready, "reason": self.reason}
-
-
-def card(record: TaskRecord) -> Message:
-    """One task as the page shows it."""
-    document = record.document
-    subject = next((value for key, value in document.tags.items() if key.startswith(SPOKEN_TAG)), "")
-    name = document.name if document.name != "no-name" else document.commands[0].title or "task"
-    title = name[:1].upper() + name[1:]
-    outputs = [str(output.remote) for output in record.outputs if record.committed]
-    return {
-        "id": record.id,
-        "name": name,
-        "title": f"{title}: {subject}" if subject else title,
-        "state": record.state.value,
-        "progress": None if record.state is TaskState.QUEUED else round(record.progress),
-        "line": _cut(record.message),
-        "result": _cut(record.result),
-        "error": why(record.failure) if record.failure and record.state is not TaskState.COMPLETE else None,
-        "outputs": [*outputs[:_MAX_OUTPUTS]],
-        "todos": [{"title": item.title[:80], "status": item.state.value} for item in record.todos[:_MAX_TODOS]],
-        "created_at": record.created_at.isoformat(),
-    }
+def first_seq(epoch: int) -> int:
+    """Below every number of the connection with that epoch, and above those of the ones before."""
+    return epoch * _SEQ_PER_EPOCH
 
 
 class Feed:
@@ -85,7 +50,7 @@ class Feed:
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
         self._session, self._send, self._transcript = session, send, transcript
-        self._seq = epoch * _SEQ_PER_EPOCH
+        self._seq = first_seq(epoch)
         self._cards: dict[str, Message] = {}
         self._dirty: set[str] = set()
         self._waiting: deque[Message] = deque()
@@ -114,10 +79,11 @@ class Feed:
         """A task is new or has changed."""
         self._cards[record.id] = card(record)
         self._dirty.add(record.id)
-        while len(self._cards) > _MAX_TASKS:
-            oldest = next(iter(self._cards))
-            del self._cards[oldest]
-            self._dirty.discard(oldest)
+        while len(self._cards) > MAX_TASKS:
+            ended = (key for key, shown in self._cards.items() if is_ended(shown))
+            gone = next(ended, next(iter(self._cards)))
+            del self._cards[gone]
+            self._dirty.discard(gone)
         self._news.set()
 
     def state(self, state: BotState) -> None:
@@ -134,25 +100,15 @@ class Feed:
         self._note({"kind": "say", "text": text, "task": task})
 
     def snapshot(self) -> Message:
-        """Everything as of now, under a new number; takes the place of whatever waits."""
+        """Everything as of now, under a new number; takes the place of whatever waits. Cards that do not fit follow."""
         self._waiting.clear()
-        self._dirty.clear()
         self._needs_snapshot = False
-        tasks, lines = list(self._cards.values()), list(self._transcript())[-_MAX_LINES:]
-        while True:
-            message: Message = {
-                "kind": "snapshot",
-                "seq": self._next(),
-                "session": self._session,
-                "state": self._state.value,
-                "tasks": [*tasks],
-                "transcript": [*lines],
-                "voice": self._voice.message(),
-            }
-            if len(json.dumps(message)) <= MAX_BYTES or not (tasks or lines):
-                return message
-            # The newest are what matters; half of the rest is let go at a time.
-            tasks, lines = tasks[(len(tasks) + 1) // 2 :], lines[(len(lines) + 1) // 2 :]
+        picture = Picture(self._session, self._cards, self._transcript(), self._voice, self._state)
+        message, left = picture.snapshot(self._next(), MAX_BYTES)
+        self._dirty = set(left)
+        if left:
+            self._news.set()
+        return message
 
     async def pump(self) -> None:
         """Send what is noted, until cancelled or shut."""
@@ -174,9 +130,12 @@ class Feed:
 
     async def _send_tasks(self) -> None:
         for task_id in sorted(self._dirty):
-            self._dirty.discard(task_id)
             if self._is_shut:
                 return
+            if task_id not in self._dirty:
+                # Let go, or told in a snapshot, while the ones before it were sent.
+                continue
+            self._dirty.discard(task_id)
             await self._send({"kind": "task", "seq": self._next(), "task": self._cards[task_id]})
 
     def _note(self, message: Message) -> None:
@@ -191,7 +150,3 @@ class Feed:
     def _next(self) -> int:
         self._seq += 1
         return self._seq
-
-
-def _cut(text: str | None) -> str | None:
-    return text if text is None or len(text) <= _MAX_CHARS else f"{text[: _MAX_CHARS - 1]}…"

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
+from pydantic import JsonValue
+
 from infra.errors import TransientError
 from infra.log import get_logger
 from voice.session.closer import Reason
@@ -22,7 +24,8 @@ class LinesBusyError(TransientError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"All {limit} lines are taken. Please try again in a moment, or raise SISYPHUS_SESSIONS on the server."
+            f"{'The only line is' if limit == 1 else f'All {limit} lines are'} taken. Please try again in a moment; "
+            "SISYPHUS_SESSIONS on the server allows more."
         )
 
 
@@ -59,6 +62,13 @@ class Calls:
             older.call.closer.begin(Reason.TAKEN_OVER)
         ticket = self._tickets[session] = Ticket(session, older)
         return ticket
+
+    def transcript(self, session: str) -> list[dict[str, JsonValue]] | None:
+        """The conversation of a session that is in a call here, some of it perhaps not stored yet; else None."""
+        ticket = self._tickets.get(session)
+        while ticket is not None and ticket.call is None:
+            ticket = ticket.older
+        return ticket.call.book.transcript if ticket is not None and ticket.call is not None else None
 
     @asynccontextmanager
     async def running(self, ticket: Ticket, call: Call) -> AsyncGenerator[None]:

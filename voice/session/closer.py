@@ -2,7 +2,8 @@
 
 When we end: stop intake, let what is known be said, end the pipeline (cancel it if it is late), shut the gate,
 checkpoint.
-When the client is gone: shut the gate first, cancel, checkpoint. Every wait has a deadline; running tasks go on.
+When the client is gone: shut the gate first, cancel, checkpoint. Every wait has a deadline; a pipeline that takes no
+notice of being cancelled is abandoned; running tasks go on.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from infra.log import get_logger
 log = get_logger(__name__)
 
 #: Seconds for each step.
-_DRAIN_S, _END_S, _CANCEL_S, _CHECKPOINT_S = 2.0, 3.0, 5.0, 3.0
+_DRAIN_S, _END_S, _CANCEL_S, _ABANDON_S, _CHECKPOINT_S = 2.0, 3.0, 5.0, 3.0, 3.0
 
 
 class Reason(StrEnum):
@@ -52,6 +53,10 @@ class Closable(Protocol):
 
     async def cancel(self) -> None:
         """Stop the pipeline; returns when it has stopped."""
+        ...
+
+    async def abandon(self) -> None:
+        """End the pipeline whatever state it is in; returns when it has ended."""
         ...
 
     def shut_gate(self) -> None:
@@ -92,8 +97,9 @@ class Closer:
                 await call.drain(_DRAIN_S)
             has_ended = await self._within("end", call.end(), _END_S)
         call.shut_gate()
+        has_ended = has_ended or await self._within("cancel", call.cancel(), _CANCEL_S)
         if not has_ended:
-            await self._within("cancel", call.cancel(), _CANCEL_S)
+            await self._within("abandon", call.abandon(), _ABANDON_S)
         if reason is not Reason.TAKEN_OVER:
             await self._checkpoint()
 

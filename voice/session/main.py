@@ -31,8 +31,9 @@ from voice.bot.intent import Intent, Listeners
 from voice.bot.latency import LatencyLog
 from voice.bot.mouth import Mouth, Utterance
 from voice.bot.narration import Manner
+from voice.bot.picture import Message, VoiceState
 from voice.bot.pipeline import SpeechParts, build_worker
-from voice.bot.rtvi import Feed, Message, VoiceState
+from voice.bot.rtvi import Feed
 from voice.bot.submitter import Submitter
 from voice.bot.understanding import Understanding
 from voice.session.closer import Closer, Reason
@@ -42,6 +43,8 @@ log = get_logger(__name__)
 
 #: Seconds between two looks at whether the client is still there; gone twice in a row is gone.
 _PEER_S = 1.0
+#: Seconds between two cancels of a pipeline that has to end now.
+_INSIST_S = 0.2
 #: Seconds after which the announcer goes on when the store did not answer.
 _RETRY_S = 1.0
 
@@ -155,6 +158,12 @@ class Call:
             await self._worker.cancel()
             await asyncio.wait({self._pipeline})
 
+    async def abandon(self) -> None:
+        """Cancel the pipeline's coroutine, each time that it begins to wait again, until it has ended."""
+        while self._pipeline is not None and not self._pipeline.done():
+            self._pipeline.cancel()
+            await asyncio.wait({self._pipeline}, timeout=_INSIST_S)
+
     def shut_gate(self) -> None:
         """Send nothing to the client any more."""
         self.feed.shut()
@@ -204,8 +213,6 @@ class Call:
                 await self._rtvi().send_server_response(received, self.feed.snapshot())
             case "say", {"text": str(text)}:
                 self.intent.take_typed(text)
-            case "cancel", {"task": str(task)}:
-                await self._errands.cancel_one(task)
             case _:
                 log.debug("client_message_ignored", type=received.type[:40])
 

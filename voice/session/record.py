@@ -29,7 +29,7 @@ class SessionBook:
         self._store = store
         self._record = record
         self._spoken = dict(record.spoken)
-        self._lines: deque[dict[str, JsonValue]] = deque(_lines(record), _MAX_LINES)
+        self._lines: deque[dict[str, JsonValue]] = deque(lines_of(record), _MAX_LINES)
         self._lock = asyncio.Lock()
 
     @classmethod
@@ -86,6 +86,7 @@ class SessionBook:
             await self._store.save_session(self._record.model_copy(update={"spoken": dict(self._spoken), "data": data}))
 
 
-def _lines(record: SessionRecord) -> list[dict[str, JsonValue]]:
+def lines_of(record: SessionRecord) -> list[dict[str, JsonValue]]:
+    """The conversation as it was last stored, oldest first."""
     kept = record.data.get(_TRANSCRIPT)
     return [line for line in kept if isinstance(line, dict)] if isinstance(kept, list) else []

@@ -1,11 +1,12 @@
 /** Puts the page together: identity, sound, the call, and the parts that show the view. */
-import { fetchConfig } from "./api.ts";
+import { cancelTask, fetchConfig } from "./api.ts";
 import { TestHooks } from "./hooks.ts";
 import { Call } from "./link/call.ts";
-import { fromResponse } from "./link/errors.ts";
+import { toLinkError } from "./link/errors.ts";
+import { Follower } from "./link/follow.ts";
 import { Tabs } from "./link/tabs.ts";
 import { Sound } from "./media/sound.ts";
-import { Identity } from "./session.ts";
+import { Identity, keepSilence, wantsSilence } from "./session.ts";
 import { Store } from "./store.ts";
 import { bindComposer, fillComposer, restoreComposer } from "./ui/composer.ts";
 import { askFirst } from "./ui/confirm.ts";
@@ -13,7 +14,9 @@ import { bindControls, renderControls } from "./ui/controls.ts";
 import { byId, child, setText } from "./ui/dom.ts";
 import { renderExamples } from "./ui/examples.ts";
 import { runMeter } from "./ui/meter.ts";
+import { renderNews } from "./ui/news.ts";
 import { bindNotice, renderNotice } from "./ui/notice.ts";
+import type { CardActions } from "./ui/task_card.ts";
 import { renderTasks } from "./ui/tasks.ts";
 import { renderTranscript, setTranscriptHint } from "./ui/transcript.ts";
 
@@ -46,16 +49,48 @@ bindControls({
   talk: () => void call.talk(),
   hangUp: () => void call.hangUp(),
   setMuted: (muted) => call.setMuted(muted),
+  setSilent: (silent) => {
+    keepSilence(silent);
+    setSilent(silent);
+  },
 });
 bindComposer((text) => void call.say(text));
-bindNotice(() => store.dispatch({ type: "notice", notice: null }));
+bindNotice(() => store.dispatch({ type: "notice", notice: null }), byId("request", HTMLInputElement));
+
+const cards: CardActions = {
+  identity,
+  onFailed: (error) => void showError(error),
+  cancel: async (task) => {
+    try {
+      await cancelTask(identity, task);
+      follower.wake();
+      return true;
+    } catch (error) {
+      await showError(error);
+      return false;
+    }
+  },
+};
 
 store.subscribe((view, previous) => {
   renderControls(view);
   renderNotice(view);
   renderTranscript(view, previous);
-  renderTasks(view, previous, (task) => call.cancelTask(task));
+  renderTasks(view, previous, cards);
+  renderNews(view, previous);
 });
+const follower = new Follower(store, identity);
+setSilent(wantsSilence());
+
+function setSilent(silent: boolean): void {
+  sound.silenceAll(silent);
+  store.dispatch({ type: "silent", silent });
+}
+
+async function showError(error: unknown): Promise<void> {
+  const { message } = await toLinkError(error);
+  store.dispatch({ type: "notice", notice: { tone: "error", text: message } });
+}
 
 runMeter(() => {
   hooks.heard(sound.remoteLevel());
@@ -70,6 +105,7 @@ askFirst(
   () => void call.hangUp().then(() => {
     identity.renew();
     store.dispatch({ type: "new_session" });
+    follower.wake();
   }),
 );
 
@@ -77,23 +113,25 @@ addEventListener("pointerdown", () => sound.resume(), { capture: true });
 addEventListener("keydown", () => sound.resume(), { capture: true });
 addEventListener("pagehide", () => call.leave());
 
+let hasConfig = false;
+
 async function loadConfig(): Promise<void> {
   try {
     const config = await fetchConfig(identity);
+    hasConfig = true;
     renderExamples(config.templates, fillComposer);
     setTranscriptHint(config.templates[0]?.example ?? null);
     setText(byId("version", HTMLElement), config.version === "" ? "Sisyphus" : `Sisyphus ${config.version}`);
     store.dispatch({ type: "voice", voice: config.voice });
-    if (!config.voice.ready) setTimeout(() => void loadConfig(), CONFIG_RETRY_MS);
-  } catch (error) {
-    if (error instanceof Response) {
-      const { message } = await fromResponse(error);
-      store.dispatch({ type: "notice", notice: { tone: "error", text: message } });
-    }
-    setTimeout(() => void loadConfig(), CONFIG_RETRY_MS);
+  } catch {
+    // That the server is away, or refuses, is said by whoever follows the session.
   }
 }
 
 setTranscriptHint(null);
 renderExamples([], fillComposer);
 void loadConfig();
+setInterval(() => {
+  if (!hasConfig || !store.view.voice.ready) void loadConfig();
+}, CONFIG_RETRY_MS);
+follower.wake();

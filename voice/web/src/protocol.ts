@@ -29,6 +29,11 @@ export interface Todo {
   status: TodoStatus;
 }
 
+export interface Output {
+  path: string;
+  bytes: number;
+}
+
 export interface Card {
   id: string;
   name: string;
@@ -39,8 +44,15 @@ export interface Card {
   line: string | null;
   result: string | null;
   error: string | null;
-  outputs: string[];
+  /** What a person needs to mend it, e.g. the last words of the command. */
+  detail: string | null;
+  /** The first ones; a place in this list is the file's number at the server. */
+  outputs: Output[];
+  output_count: number;
+  /** The first ones. */
   todos: Todo[];
+  todo_count: number;
+  todo_done: number;
   created_at: string;
 }
 
@@ -59,6 +71,8 @@ export interface Snapshot {
   seq: number;
   session: string;
   state: BotState;
+  /** Every task of the session, oldest first; `tasks` holds those that fit, and the others follow. */
+  task_ids: string[];
   tasks: Card[];
   transcript: Said[];
   voice: Voice;
@@ -123,6 +137,15 @@ function parseTodo(raw: unknown): Todo | null {
   return fields && { title: text(fields["title"]), status: oneOf(TODO_STATUSES, fields["status"], "pending") };
 }
 
+function parseOutput(raw: unknown): Output | null {
+  const fields = fieldsOf(raw);
+  return fields && text(fields["path"]) !== "" ? { path: text(fields["path"]), bytes: count(fields["bytes"], 0) } : null;
+}
+
+function count(raw: unknown, otherwise: number): number {
+  return typeof raw === "number" && Number.isFinite(raw) ? Math.max(0, Math.round(raw)) : otherwise;
+}
+
 function parseProgress(raw: unknown): number | null {
   return typeof raw === "number" && Number.isFinite(raw) ? Math.min(100, Math.max(0, Math.round(raw))) : null;
 }
@@ -130,6 +153,8 @@ function parseProgress(raw: unknown): number | null {
 export function parseCard(raw: unknown): Card | null {
   const fields = fieldsOf(raw);
   if (!fields || text(fields["id"]) === "") return null;
+  const outputs = list(fields["outputs"]).map(parseOutput).filter(present);
+  const todos = list(fields["todos"]).map(parseTodo).filter(present);
   return {
     id: text(fields["id"]),
     name: text(fields["name"]),
@@ -139,8 +164,12 @@ export function parseCard(raw: unknown): Card | null {
     line: textOrNull(fields["line"]),
     result: textOrNull(fields["result"]),
     error: textOrNull(fields["error"]),
-    outputs: list(fields["outputs"]).filter((item): item is string => typeof item === "string"),
-    todos: list(fields["todos"]).map(parseTodo).filter(present),
+    detail: textOrNull(fields["detail"]),
+    outputs,
+    output_count: count(fields["output_count"], outputs.length),
+    todos,
+    todo_count: count(fields["todo_count"], todos.length),
+    todo_done: count(fields["todo_done"], todos.filter((todo) => todo.status === "completed").length),
     created_at: text(fields["created_at"]),
   };
 }
@@ -158,12 +187,14 @@ export function parseVoice(raw: unknown): Voice {
 }
 
 function parseSnapshot(fields: Fields, seq: number): Snapshot {
+  const tasks = list(fields["tasks"]).map(parseCard).filter(present);
   return {
     kind: "snapshot",
     seq,
     session: text(fields["session"]),
     state: oneOf(BOT_STATES, fields["state"], "listening"),
-    tasks: list(fields["tasks"]).map(parseCard).filter(present),
+    task_ids: Array.isArray(fields["task_ids"]) ? fields["task_ids"].map(text) : tasks.map((task) => task.id),
+    tasks,
     transcript: list(fields["transcript"]).map(parseSaid).filter(present),
     voice: parseVoice(fields["voice"]),
   };

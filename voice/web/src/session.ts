@@ -1,7 +1,11 @@
-/** Who this page is to the server: the session id, kept over visits, and the access token, kept for this tab only. */
+/**
+ * Who this page is to the server: the session id, kept over visits, and the access token, kept for this tab only; and
+ * what the person chose for this page.
+ */
 
 const SESSION_KEY = "sisyphus.session";
 const TOKEN_KEY = "sisyphus.token";
+const SILENT_KEY = "sisyphus.silent";
 
 /** `crypto.randomUUID` exists only on secure pages; a page on a plain address of the local network needs an id too. */
 function randomId(): string {
@@ -20,6 +24,15 @@ function attempt<T>(action: () => T): T | null {
   } catch {
     return null;
   }
+}
+
+/** Whether this person wants no sound, kept over visits. */
+export function wantsSilence(): boolean {
+  return attempt(() => localStorage.getItem(SILENT_KEY)) === "yes";
+}
+
+export function keepSilence(silent: boolean): void {
+  attempt(() => (silent ? localStorage.setItem(SILENT_KEY, "yes") : localStorage.removeItem(SILENT_KEY)));
 }
 
 export class Identity {

@@ -1,13 +1,16 @@
 /**
  * What the page shows, and how each message changes it. Pure: no clock, no network, no document.
  *
- * Invariants: a message with a `seq` not above the last one seen changes nothing, a snapshot replaces everything, and
- * between a new connection and its snapshot live messages wait, so that none is applied to a stale picture.
+ * Invariants: a message with a `seq` not above the last one seen changes nothing, a snapshot says which tasks there are
+ * and how they are, and between a new connection and its snapshot live messages wait, so that none is applied to a stale
+ * picture.
  */
 import { hasEnded, type BotState, type Card, type Said, type ServerMessage, type Snapshot, type Voice } from "./protocol.ts";
 
 /** Lines kept on the page; the server keeps the whole conversation. */
 const MAX_LINES = 300;
+/** Tasks kept on the page, as many as the server tells of. */
+const MAX_TASKS = 50;
 /** Messages that may wait for a snapshot. More than this within one round trip means that none will come. */
 const MAX_HELD = 200;
 
@@ -17,7 +20,12 @@ export interface LinkState {
   phase: Phase;
   mode: "voice" | "text";
   transport: string | null;
+  /** Why the last try to reconnect failed, in a sentence. */
+  trouble: string | null;
 }
+
+/** Whether the server answers plain requests, which is what counts while there is no call. */
+export type Reach = "unknown" | "up" | "down";
 
 export interface Line {
   key: number;
@@ -30,12 +38,17 @@ export interface Line {
 export interface Notice {
   tone: "error" | "warning" | "info";
   text: string;
+  /** It is about a server that does not answer, and settled once it does. */
+  untilUp?: boolean;
 }
 
 export interface View {
   link: LinkState;
   bot: BotState;
   muted: boolean;
+  /** The person wants no sound from this page. */
+  silent: boolean;
+  server: Reach;
   voice: Voice;
   notice: Notice | null;
   tasks: readonly Card[];
@@ -55,15 +68,19 @@ export type Action =
   | { type: "sent"; text: string }
   | { type: "unsent" }
   | { type: "muted"; muted: boolean }
+  | { type: "silent"; silent: boolean }
+  | { type: "server"; server: Reach }
   | { type: "voice"; voice: Voice }
   | { type: "notice"; notice: Notice | null }
   | { type: "new_session" };
 
 export function initialView(): View {
   return {
-    link: { phase: "idle", mode: "voice", transport: null },
+    link: { phase: "idle", mode: "voice", transport: null, trouble: null },
     bot: "listening",
     muted: false,
+    silent: false,
+    server: "unknown",
     voice: { ready: true, reason: null },
     notice: null,
     tasks: [],
@@ -92,23 +109,28 @@ export function reduce(view: View, action: Action): View {
       return { ...view, lines: view.lines.filter((line) => line.delivery !== "waiting") };
     case "muted":
       return { ...view, muted: action.muted };
+    case "silent":
+      return { ...view, silent: action.silent };
+    case "server":
+      return reach(view, action.server);
     case "voice":
       return { ...view, voice: action.voice };
     case "notice":
       return { ...view, notice: action.notice };
     case "new_session":
-      return { ...initialView(), voice: view.voice, nextKey: view.nextKey };
+      return { ...initialView(), voice: view.voice, server: view.server, silent: view.silent, nextKey: view.nextKey };
   }
 }
 
-/** Running tasks first, then finished ones, each with the newest on top. */
+function reach(view: View, server: Reach): View {
+  const isSettled = server === "up" && view.notice?.untilUp === true;
+  if (view.server === server && !isSettled) return view;
+  return { ...view, server, notice: isSettled ? null : view.notice };
+}
+
+/** The newest on top, whatever their state: a card never moves while somebody reads it or reaches for its button. */
 export function orderTasks(tasks: readonly Card[]): Card[] {
-  return [...tasks].sort(
-    (a, b) =>
-      Number(hasEnded(a.state)) - Number(hasEnded(b.state)) ||
-      b.created_at.localeCompare(a.created_at) ||
-      a.id.localeCompare(b.id),
-  );
+  return [...tasks].sort((a, b) => b.created_at.localeCompare(a.created_at) || a.id.localeCompare(b.id));
 }
 
 function receive(view: View, message: ServerMessage): View {
@@ -147,27 +169,38 @@ function applySnapshot(view: View, snapshot: Snapshot): View {
     ...view,
     bot: snapshot.state,
     voice: snapshot.voice,
-    tasks: snapshot.tasks,
-    lines: [...lines, ...unheard],
+    tasks: continueTasks(view.tasks, snapshot),
+    lines: [...lines, ...unheard].slice(-MAX_LINES),
     lastSeq: snapshot.seq,
-    nextKey: view.nextKey + lines.length,
+    nextKey: view.nextKey + said.length,
   };
 }
 
-/** Lines that are shown already keep their keys, which spares a screen reader from hearing the conversation again. */
+/** Cards that did not fit into the snapshot stay as they are until they follow. */
+function continueTasks(known: readonly Card[], snapshot: Snapshot): Card[] {
+  const cards = new Map([...known, ...snapshot.tasks].map((task) => [task.id, task]));
+  return snapshot.task_ids.flatMap((id) => cards.get(id) ?? []);
+}
+
+/**
+ * Lines that are shown already keep their keys, which spares a screen reader from hearing the conversation again; those
+ * that are older than what the snapshot holds stay.
+ */
 function continueLines(view: View, said: readonly Said[]): Line[] {
   const shown = view.lines.filter((line) => line.delivery !== "waiting");
   const start = shown.findIndex((_, i) =>
     shown.slice(i).every((line, j) => line.who === said[j]?.who && plain(line.text) === plain(said[j].text)),
   );
   const known = start === -1 ? [] : shown.slice(start);
-  return said.map((line, i) => ({ ...line, key: known[i]?.key ?? view.nextKey + i, delivery: "done" }));
+  const older = start === -1 ? [] : shown.slice(0, start);
+  return [...older, ...said.map((line, i): Line => ({ ...line, key: known[i]?.key ?? view.nextKey + i, delivery: "done" }))];
 }
 
-function upsert(tasks: readonly Card[], task: Card): Card[] {
-  return tasks.some((known) => known.id === task.id)
-    ? tasks.map((known) => (known.id === task.id ? task : known))
-    : [...tasks, task];
+function upsert(tasks: readonly Card[], task: Card): readonly Card[] {
+  if (tasks.some((known) => known.id === task.id)) return tasks.map((known) => (known.id === task.id ? task : known));
+  if (tasks.length < MAX_TASKS) return [...tasks, task];
+  const gone = tasks.find((known) => hasEnded(known.state)) ?? tasks[0];
+  return [...tasks.filter((known) => known !== gone), task];
 }
 
 /** What was typed is already on the page; hearing it back settles that line instead of repeating it. */

@@ -4,6 +4,7 @@
  * Every start and every end begins a new round; what belongs to an older round is dropped when it comes back late.
  */
 import { fetchConfig } from "../api.ts";
+import { hasEnded } from "../protocol.ts";
 import type { TestHooks } from "../hooks.ts";
 import { Microphone, MicrophoneError } from "../media/microphone.ts";
 import type { Sound } from "../media/sound.ts";
@@ -16,6 +17,9 @@ import { toLinkError } from "./errors.ts";
 import { Link, type LinkEvents } from "./link.ts";
 import { openAny, type Route } from "./route.ts";
 import { pause } from "./pause.ts";
+
+/** Silence after which a connection for typing is let go. */
+const REST_MS = 90_000;
 
 export interface CallParts {
   store: Store;
@@ -37,6 +41,7 @@ export class Call {
   #link: Link | null = null;
   #microphone: Microphone | null = null;
   #waiting: string[] = [];
+  #resting: ReturnType<typeof setTimeout> | undefined;
 
   constructor(parts: CallParts) {
     this.#parts = parts;
@@ -52,28 +57,27 @@ export class Call {
     this.#show({ phase: "asking", mode: "voice" });
     const problem = await this.#openMicrophone(asking);
     if (asking.aborted) return;
-    if (problem !== null && this.#link !== null) {
-      this.#show(before);
-      return this.#notice("warning", problem);
-    }
+    this.#notice("warning", problem);
+    // Without a microphone there is nothing that typing could not do, and typing connects by itself.
+    if (problem !== null) return this.#show(before);
     const signal = this.#newRound();
     await this.#dropLink();
-    await this.#connect(signal, problem);
+    await this.#connect(signal);
   }
 
-  /** Sends what was typed; opens a listen-only connection first where there is none. */
+  /** Sends what was typed; opens a connection without microphone first where there is none. */
   async say(text: string): Promise<void> {
     this.#parts.sound.unlock();
     this.#parts.store.dispatch({ type: "typed", text });
     this.#waiting.push(text);
-    if (this.#link) return this.#sendWaiting(this.#link);
+    if (this.#link) {
+      this.#rest();
+      return this.#sendWaiting(this.#link);
+    }
     if (this.#parts.store.view.link.phase !== "idle") return;
     this.#parts.hooks.started();
-    await this.#connect(this.#newRound(), null);
-  }
-
-  cancelTask(task: string): void {
-    this.#link?.send("cancel", { task });
+    this.#notice("warning", null);
+    await this.#connect(this.#newRound());
   }
 
   setMuted(muted: boolean): void {
@@ -86,7 +90,7 @@ export class Call {
     this.#newRound();
     const unsent = this.#waiting.splice(0);
     this.#useMicrophone(null);
-    this.#show({ phase: "idle", mode: "voice", transport: null });
+    this.#show({ phase: "idle", mode: "voice", transport: null, trouble: null });
     this.#parts.store.dispatch({ type: "unsent" });
     if (unsent.length > 0) this.#parts.onUnsent(unsent);
     await this.#dropLink();
@@ -110,17 +114,18 @@ export class Call {
     }
   }
 
-  async #connect(signal: AbortSignal, problem: string | null): Promise<void> {
+  async #connect(signal: AbortSignal): Promise<void> {
     this.#show({ phase: "connecting", mode: this.#mode() });
-    this.#notice("warning", problem);
     try {
       await this.#open(signal);
     } catch (error) {
       if (signal.aborted) return;
       this.#parts.hooks.note("failed");
-      const { message } = await toLinkError(error);
+      const { message, unreachable } = await toLinkError(error);
+      const wasTyped = this.#waiting.length > 0;
       await this.hangUp();
-      this.#notice("error", message);
+      const text = wasTyped ? `${message} What you typed is in the text box again.` : message;
+      this.#parts.store.dispatch({ type: "notice", notice: { tone: "error", text, untilUp: unreachable } });
     }
   }
 
@@ -131,7 +136,8 @@ export class Call {
     // After a fallback there is no reason to wait for the other transport on every reconnect.
     if (this.#microphone !== null) this.#route.voiceOverSocket = kind === "websocket";
     this.#parts.hooks.note(`transport:${kind}`);
-    this.#show({ phase: "online", mode: this.#mode(), transport: kind });
+    this.#show({ phase: "online", mode: this.#mode(), transport: kind, trouble: null });
+    this.#rest();
     this.#parts.onOpened();
     this.#sendWaiting(link);
     await this.#catchUp(link);
@@ -169,6 +175,7 @@ export class Call {
     if (!message) return;
     this.#parts.hooks.note(message.kind);
     this.#parts.store.dispatch({ type: "message", message });
+    this.#rest();
   }
 
   async #reconnect(): Promise<void> {
@@ -184,10 +191,26 @@ export class Call {
         // A plain request fails at once while the server is away; a transport would take seconds to find out.
         await fetchConfig(this.#parts.identity);
         return await this.#open(signal);
-      } catch {
-        // The page says "reconnecting" until it works or the person hangs up.
+      } catch (error) {
+        // The page says why and tries again, until it works or the person hangs up.
+        const { message, refused } = await toLinkError(error);
+        if (!signal.aborted) this.#show({ trouble: refused ? message : null });
       }
     }
+  }
+
+  /**
+   * Lets a connection for typing go once nothing happens on it: it holds one of the server's few lines, and the next
+   * typed request opens one again. While tasks run it stays, so that their milestones are spoken.
+   */
+  #rest(): void {
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => {
+      const { link, tasks } = this.#parts.store.view;
+      if (link.phase !== "online" || link.mode !== "text") return;
+      if (tasks.every((task) => hasEnded(task.state))) void this.hangUp();
+      else this.#rest();
+    }, REST_MS);
   }
 
   #sendWaiting(link: Link): void {

@@ -3,10 +3,13 @@
 export class LinkError extends Error {
   /** The server said no; asking again over another transport would only repeat the answer. */
   readonly refused: boolean;
+  /** Nobody answered at all. */
+  readonly unreachable: boolean;
 
-  constructor(sentence: string, options: { refused?: boolean; cause?: unknown } = {}) {
+  constructor(sentence: string, options: { refused?: boolean; unreachable?: boolean; cause?: unknown } = {}) {
     super(sentence, { cause: options.cause });
     this.refused = options.refused ?? false;
+    this.unreachable = options.unreachable ?? false;
   }
 }
 
@@ -34,10 +37,19 @@ export async function fromResponse(response: Response): Promise<LinkError> {
   return new LinkError(`The server could not take the call (status ${response.status}).`, { refused });
 }
 
+/** Close codes of a socket with which the server refuses: try again later, a rule was broken. */
+const SOCKET_REFUSALS = new Set([1008, 1013]);
+
+/** @param reason what the server says with the close code, often nothing. */
+export function fromClose(code: number, reason: string): LinkError {
+  if (SOCKET_REFUSALS.has(code) && reason !== "") return new LinkError(reason, { refused: true });
+  return new LinkError("The server closed the connection before the call began.");
+}
+
 /** Finds the server's own answer in whatever the transport threw. */
 export async function toLinkError(error: unknown): Promise<LinkError> {
   if (error instanceof LinkError) return error;
   const cause = error instanceof Error ? error.cause : error;
   if (cause instanceof Response && !cause.bodyUsed) return fromResponse(cause);
-  return new LinkError("The server cannot be reached. Is it running?", { cause: error });
+  return new LinkError("The server cannot be reached. Is it running?", { unreachable: true, cause: error });
 }

@@ -79,6 +79,7 @@ export class Link {
     try {
       await Promise.race([
         link.#client.connect(prepared.params),
+        prepared.closed,
         link.#expire(deadlines, settled.signal),
         new Promise((_, reject) => {
           signal.addEventListener("abort", () => reject(new LinkError("The call was stopped.")), { once: true });

@@ -13,6 +13,7 @@ import type { Microphone } from "../media/microphone.ts";
 import type { PcmPlayer } from "../media/pcm_player.ts";
 import { SocketMedia } from "../media/socket_media.ts";
 import type { Identity } from "../session.ts";
+import { fromClose } from "./errors.ts";
 import { watchPeer } from "./watch.ts";
 
 export type TransportKind = "webrtc" | "websocket";
@@ -21,6 +22,8 @@ export interface Prepared {
   transport: Transport;
   /** What `client.connect` takes. */
   params: Record<string, unknown>;
+  /** Settles only by being rejected: the server closed the connection. */
+  closed: Promise<never>;
   /** Calls back when a connection that stood is gone, sooner than the transport itself would notice. */
   watch(onLost: () => void): void;
 }
@@ -58,6 +61,7 @@ export function prepareWebRtc(identity: Identity, microphone: Microphone | null)
       },
       iceConfig: { iceServers: [] },
     },
+    closed: new Promise(() => {}),
     watch: (onLost) => {
       if (peer.pc) watchPeer(peer.pc, peer.dc, () => isUp(identity), onLost);
     },
@@ -112,6 +116,25 @@ export function prepareWebSocket(identity: Identity, microphone: Microphone | nu
     playerSampleRate: 24_000,
     serializer: new PageSerializer(() => player.flush()),
   });
-  // A closed socket is reported as a fatal error, on which the client disconnects by itself.
-  return { transport, params: { wsUrl: socketUrl(identity) }, watch: () => {} };
+  // Once the call stands, a closed socket is reported as a fatal error, on which the client disconnects by itself.
+  return { transport, params: { wsUrl: socketUrl(identity) }, closed: whenClosed(transport), watch: () => {} };
+}
+
+interface SocketInternals {
+  initializeWebsocket(): { on(event: "close", listener: (code: number, reason: string) => void): void };
+}
+
+/** The transport passes the server's reason over, and a client that waits for the bot would not even hear of the end. */
+function whenClosed(transport: WebSocketTransport): Promise<never> {
+  const internals = transport as unknown as SocketInternals;
+  const make = internals.initializeWebsocket.bind(transport);
+  const closed = new Promise<never>((_, reject) => {
+    internals.initializeWebsocket = () => {
+      const socket = make();
+      socket.on("close", (code, reason) => reject(fromClose(code, reason)));
+      return socket;
+    };
+  });
+  closed.catch(() => undefined);
+  return closed;
 }

@@ -11,11 +11,17 @@ const LEAD_S = 0.08;
 export class PcmPlayer {
   readonly #context = new AudioContext({ sampleRate: RATE_HZ });
   readonly analyser = this.#context.createAnalyser();
+  readonly #volume = this.#context.createGain();
   readonly #playing = new Set<AudioBufferSourceNode>();
   #nextStart_s = 0;
 
   constructor() {
-    this.analyser.connect(this.#context.destination);
+    this.analyser.connect(this.#volume).connect(this.#context.destination);
+  }
+
+  /** Plays on, unheard, or is heard again. */
+  silence(silent: boolean): void {
+    this.#volume.gain.value = silent ? 0 : 1;
   }
 
   /** Must be called from a click or a key press at least once; browsers keep a page silent until then. */

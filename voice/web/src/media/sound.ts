@@ -14,6 +14,7 @@ export class Sound {
   #played: Level | null = null;
   #local: Level | null = null;
   #trackId: string | null = null;
+  #isSilent = false;
 
   constructor(element: HTMLAudioElement) {
     this.#element = element;
@@ -22,6 +23,7 @@ export class Sound {
   get player(): PcmPlayer {
     if (this.#player === null) {
       this.#player = new PcmPlayer();
+      this.#player.silence(this.#isSilent);
       this.#played = new Level(this.#player.analyser);
     }
     return this.#player;
@@ -49,6 +51,13 @@ export class Sound {
     this.#element.srcObject = stream;
     this.#element.play().catch(onBlocked);
     if (this.#context) this.#remote = Level.ofStream(this.#context, stream);
+  }
+
+  /** Nothing more is heard from this page until it is wanted again; calls go on. */
+  silenceAll(silent: boolean): void {
+    this.#isSilent = silent;
+    this.#element.muted = silent;
+    this.#player?.silence(silent);
   }
 
   listenTo(microphone: MediaStream | null): void {

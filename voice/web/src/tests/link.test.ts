@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { reconnectDelay } from "../link/backoff.ts";
-import { fromResponse, toLinkError } from "../link/errors.ts";
+import { fromClose, fromResponse, toLinkError } from "../link/errors.ts";
+import { pace } from "../link/follow.ts";
 import { statusOf } from "../ui/status.ts";
 import { initialView, reduce } from "../state.ts";
+import { card } from "./cards.ts";
 
 test("reconnects come quickly at first, then ever more slowly, and never more than ten seconds apart", () => {
   const delays = [0, 1, 2, 3, 4, 5, 50].map((failures) => reconnectDelay(failures, 0.5));
@@ -30,4 +32,24 @@ test("an answer inside the transport's error is found", async () => {
 test("without a voice the page says why and that typing works", () => {
   const view = reduce(initialView(), { type: "voice", voice: { ready: false, reason: "no models found." } });
   assert.equal(statusOf(view).hint, "Talking is not possible yet: no models found. Typing works.");
+});
+
+test("a socket that is closed with a reason says it, and one without lets the other transport be tried", () => {
+  const busy = fromClose(1013, "All 4 lines are taken.");
+  assert.deepEqual([busy.message, busy.refused], ["All 4 lines are taken.", true]);
+  for (const broken of [fromClose(1006, ""), fromClose(1011, "oops"), fromClose(1013, "")]) assert.equal(broken.refused, false);
+});
+
+test("nobody who answers is told apart from somebody who refuses", async () => {
+  assert.equal((await toLinkError(new TypeError("Failed to fetch"))).unreachable, true);
+  assert.equal((await toLinkError(new Response("{}", { status: 503 }))).unreachable, false);
+});
+
+test("without a call the session is looked at often while a task runs, and seldom else", () => {
+  const up = reduce(initialView(), { type: "server", server: "up" });
+  const running = reduce(up, { type: "message", message: { kind: "task", seq: 1, task: card("a") } });
+  const ended = reduce(running, { type: "message", message: { kind: "task", seq: 2, task: card("a", { state: "complete" }) } });
+  assert.ok(pace(running) < pace(reduce(up, { type: "server", server: "down" })));
+  assert.ok(pace(reduce(up, { type: "server", server: "down" })) < pace(ended));
+  assert.equal(pace(ended), pace(up));
 });

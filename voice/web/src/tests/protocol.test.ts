@@ -20,8 +20,12 @@ test("a card with only an id gets an empty value for everything else", () => {
     line: null,
     result: null,
     error: null,
+    detail: null,
     outputs: [],
+    output_count: 0,
     todos: [],
+    todo_count: 0,
+    todo_done: 0,
     created_at: "",
   });
 });
@@ -32,10 +36,18 @@ test("progress is a whole number from 0 to 100, or unknown", () => {
 });
 
 test("unknown words for a state fall back to the first one instead of breaking the page", () => {
-  const parsed = parseCard({ id: "t", state: "exploded", todos: [{ title: "a", status: "?" }, null], outputs: ["x", 3] });
+  const parsed = parseCard({ id: "t", state: "exploded", todos: [{ title: "a", status: "?" }, null], outputs: [{ path: "x", bytes: -1 }, 3] });
   assert.equal(parsed?.state, "queued");
   assert.deepEqual(parsed.todos, [{ title: "a", status: "pending" }]);
-  assert.deepEqual(parsed.outputs, ["x"]);
+  assert.deepEqual(parsed.outputs, [{ path: "x", bytes: 0 }]);
+});
+
+test("counts that are not told are those of what was sent", () => {
+  const todos = [{ title: "a", status: "completed" }, { title: "b", status: "pending" }];
+  const parsed = parseCard({ id: "t", todos, outputs: [{ path: "x", bytes: 1 }] });
+  assert.deepEqual([parsed?.todo_count, parsed?.todo_done, parsed?.output_count], [2, 1, 1]);
+  const told = parseCard({ id: "t", todos, todo_count: 60, todo_done: 30, output_count: 14 });
+  assert.deepEqual([told?.todo_count, told?.todo_done, told?.output_count], [60, 30, 14]);
 });
 
 test("templates without an example cannot be chosen and are left out", () => {

@@ -1,25 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { parseServerMessage, type Card, type ServerMessage } from "../protocol.ts";
+import { parseServerMessage, type ServerMessage } from "../protocol.ts";
 import { initialView, orderTasks, reduce, type Action, type View } from "../state.ts";
-
-function card(id: string, fields: Partial<Card> = {}): Card {
-  return {
-    id,
-    name: "count-words",
-    title: "Count words",
-    state: "running",
-    progress: 10,
-    line: null,
-    result: null,
-    error: null,
-    outputs: [],
-    todos: [],
-    created_at: "2026-01-01T00:00:00Z",
-    ...fields,
-  };
-}
+import { card } from "./cards.ts";
 
 function snapshot(seq: number, fields: object = {}): ServerMessage {
   const parsed = parseServerMessage({ kind: "snapshot", seq, session: "s", state: "listening", ...fields });
@@ -43,7 +27,7 @@ test("a message whose seq is not above the last one changes nothing", () => {
   assert.equal(view.tasks[0]?.progress, 50);
 });
 
-test("a snapshot replaces everything and sets the seq, whichever seq it has", () => {
+test("a snapshot replaces tasks and lines that it does not know and sets the seq, whichever seq it has", () => {
   const view = play(
     initialView(),
     { kind: "task", seq: 90, task: card("old") },
@@ -145,7 +129,44 @@ test("after a reconnect the lines that are shown already keep their keys, and on
   assert.deepEqual(texts(after), ["user: hi", "bot: yes", "bot: it is done"]);
   assert.deepEqual(after.lines.slice(0, 2).map((line) => line.key), before.lines.map((line) => line.key));
   const shortened = play(after, snapshot(4, { transcript: transcript.slice(1) }));
-  assert.deepEqual(shortened.lines.map((line) => line.key), after.lines.slice(1).map((line) => line.key));
+  assert.deepEqual(shortened.lines.map((line) => line.key), after.lines.map((line) => line.key));
+});
+
+test("a snapshot that has no room for all cards and lines takes nothing off the page", () => {
+  const before = play(
+    initialView(),
+    snapshot(1, {
+      tasks: ["old", "gone", "new"].map((id) => card(id)),
+      transcript: ["one", "two", "three"].map((text) => ({ who: "bot", text })),
+    }),
+  );
+  const small = snapshot(2, {
+    task_ids: ["old", "new", "newest"],
+    tasks: [card("new", { progress: 60 })],
+    transcript: [{ who: "bot", text: "three" }, { who: "bot", text: "four" }],
+  });
+  const view = play(before, small);
+  assert.deepEqual(view.tasks.map((task) => [task.id, task.progress]), [["old", 10], ["new", 60]]);
+  assert.deepEqual(texts(view), ["bot: one", "bot: two", "bot: three", "bot: four"]);
+  const all = play(view, { kind: "task", seq: 3, task: card("newest") });
+  assert.deepEqual(all.tasks.map((task) => task.id), ["old", "new", "newest"]);
+});
+
+test("as many tasks are kept as the server tells of, and one that still runs is not let go for one that ended", () => {
+  let view = play(initialView(), { kind: "task", seq: 1, task: card("first") });
+  for (let seq = 2; seq <= 120; seq++) view = play(view, { kind: "task", seq, task: card(`t${seq}`, { state: "complete" }) });
+  assert.equal(view.tasks.length, 50);
+  assert.deepEqual([view.tasks[0]?.id, view.tasks.at(-1)?.id], ["first", "t120"]);
+});
+
+test("what is said about a server that does not answer goes away once it does, and nothing else does", () => {
+  const down: Action = { type: "server", server: "down" };
+  const up: Action = { type: "server", server: "up" };
+  const gone: Action = { type: "notice", notice: { tone: "error", text: "not reachable", untilUp: true } };
+  assert.equal(play(initialView(), down, gone, up).notice, null);
+  assert.equal(play(initialView(), up, gone, up).notice, null);
+  const other: Action = { type: "notice", notice: { tone: "warning", text: "no microphone" } };
+  assert.equal(play(initialView(), down, other, up).notice?.text, "no microphone");
 });
 
 test("the transcript keeps the last 300 lines with distinct keys", () => {
@@ -167,13 +188,10 @@ test("a new session forgets tasks and lines but not whether there is a voice", (
   assert.deepEqual([view.tasks, view.lines, view.lastSeq, view.voice], [[], [], -1, voice]);
 });
 
-test("running tasks stand above finished ones, each with the newest on top", () => {
+test("the newest task is on top, and none moves when it ends", () => {
   const at = (hour: number): string => `2026-01-01T0${hour}:00:00Z`;
-  const order = orderTasks([
-    card("done-new", { state: "complete", created_at: at(4) }),
-    card("run-old", { created_at: at(1) }),
-    card("done-old", { state: "canceled", created_at: at(2) }),
-    card("run-new", { state: "queued", created_at: at(3) }),
-  ]);
-  assert.deepEqual(order.map((task) => task.id), ["run-new", "run-old", "done-new", "done-old"]);
+  const tasks = [card("a", { created_at: at(1) }), card("c", { created_at: at(3) }), card("b", { created_at: at(2) })];
+  const ids = (cards: readonly { id: string }[]): string[] => cards.map((task) => task.id);
+  assert.deepEqual(ids(orderTasks(tasks)), ["c", "b", "a"]);
+  assert.deepEqual(ids(orderTasks(tasks.map((task) => ({ ...task, state: task.id === "c" ? "complete" : "running" })))), ["c", "b", "a"]);
 });

@@ -1,4 +1,4 @@
-/** Call, mute and hang up, the state chip and the connection pill. */
+/** Call, mute, hang up and sound, the state chip and the connection pill. */
 import type { View } from "../state.ts";
 import { byId, child, setAttribute, setText } from "./dom.ts";
 import { statusOf } from "./status.ts";
@@ -7,6 +7,7 @@ export interface ControlActions {
   talk(): void;
   hangUp(): void;
   setMuted(muted: boolean): void;
+  setSilent(silent: boolean): void;
 }
 
 const connection = byId("connection", HTMLElement);
@@ -16,11 +17,14 @@ const call = byId("call", HTMLButtonElement);
 const hangup = byId("hangup", HTMLButtonElement);
 const mute = byId("mute", HTMLButtonElement);
 const muteIcon = child(mute, "use", SVGUseElement);
+const sound = byId("sound", HTMLButtonElement);
+const soundIcon = child(sound, "use", SVGUseElement);
 
 export function bindControls(actions: ControlActions): void {
   call.addEventListener("click", () => actions.talk());
   hangup.addEventListener("click", () => actions.hangUp());
-  mute.addEventListener("click", () => actions.setMuted(mute.getAttribute("aria-pressed") !== "true"));
+  mute.addEventListener("click", () => actions.setMuted(!isOff(mute)));
+  sound.addEventListener("click", () => actions.setSilent(!isOff(sound)));
 }
 
 export function renderControls(view: View): void {
@@ -30,6 +34,7 @@ export function renderControls(view: View): void {
 
   setText(connection, status.connection);
   setAttribute(connection, "data-phase", phase);
+  setAttribute(connection, "data-server", view.server);
   setAttribute(connection, "data-transport", transport ?? "");
   setText(state, status.state);
   setAttribute(state, "data-state", status.stateKey);
@@ -43,9 +48,16 @@ export function renderControls(view: View): void {
   setText(child(hangup, "span", HTMLElement), hangUpWord(phase, mode));
   mute.hidden = !isTalking || (phase !== "online" && phase !== "reconnecting");
   setText(child(mute, "span", HTMLElement), view.muted ? "Unmute" : "Mute");
-  setAttribute(mute, "aria-pressed", String(view.muted));
+  setAttribute(mute, "data-off", String(view.muted));
   setAttribute(muteIcon, "href", view.muted ? "#i-mic-off" : "#i-mic");
+  setText(child(sound, "span", HTMLElement), view.silent ? "Sound is off" : "Sound is on");
+  setAttribute(sound, "data-off", String(view.silent));
+  setAttribute(soundIcon, "href", view.silent ? "#i-sound-off" : "#i-sound");
   keepFocus(focused);
+}
+
+function isOff(button: HTMLButtonElement): boolean {
+  return button.getAttribute("data-off") === "true";
 }
 
 function hangUpWord(phase: View["link"]["phase"], mode: View["link"]["mode"]): string {

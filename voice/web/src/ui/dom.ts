@@ -45,3 +45,20 @@ export function setText(element: Element, text: string): void {
 export function setAttribute(element: Element, name: string, value: string): void {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
+
+/** As `setText`, and long paths and names may break behind their separators instead of in the middle of a word. */
+export function setPath(element: Element, text: string): void {
+  if (element.textContent === text) return;
+  const parts = text.split(/(?<=[/:_.-])(?=[^/:_.\s-])/);
+  element.replaceChildren(...parts.flatMap((part, i) => (i === 0 ? [part] : [document.createElement("wbr"), part])));
+}
+
+/** A hidden element loses the focus to the top of the page; this hands it on before that is noticed. */
+export function keepFocusIn(element: HTMLElement, change: () => void): void {
+  const held = element.contains(document.activeElement);
+  change();
+  const focused = document.activeElement;
+  if (held && (focused === null || focused === document.body || focused.closest("[hidden]"))) {
+    element.focus({ preventScroll: true });
+  }
+}

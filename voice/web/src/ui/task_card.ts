@@ -1,19 +1,9 @@
 /** One task: what it is, how far it is, what came of it. Made once and then kept up to date in place. */
-import { hasEnded, type Card, type TaskState, type TodoStatus } from "../protocol.ts";
+import { hasEnded, type Card, type TodoStatus } from "../protocol.ts";
 import { askFirst } from "./confirm.ts";
-import { icon, make, setAttribute, setText } from "./dom.ts";
-
-const STATE_WORDS: Record<TaskState, string> = {
-  queued: "Queued",
-  initializing: "Starting",
-  running: "Running",
-  committing: "Saving results",
-  retry_wait: "Will retry",
-  complete: "Complete",
-  executor_error: "Failed",
-  system_error: "System error",
-  canceled: "Canceled",
-};
+import { icon, keepFocusIn, make, setAttribute, setPath, setText } from "./dom.ts";
+import { Files, type Downloads } from "./files.ts";
+import { progressLine, STATE_WORDS, stepLine, timeOf } from "./words.ts";
 
 const TODO_WORDS: Record<TodoStatus, string> = {
   pending: "to do",
@@ -23,41 +13,52 @@ const TODO_WORDS: Record<TodoStatus, string> = {
 };
 const TODO_ICONS: Record<TodoStatus, string> = { pending: "dot", in_progress: "dot", completed: "check", failed: "cross" };
 
+export interface CardActions extends Downloads {
+  /** @returns whether the server took it. */
+  cancel(task: string): Promise<boolean>;
+}
+
 export class TaskCard {
   readonly element: HTMLLIElement;
   readonly #title = make("h3");
   readonly #badge = make("span", { class: "badge" });
   readonly #bar = make("div", { class: "bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" });
   readonly #percent = make("span", { class: "percent", "aria-hidden": "true" });
+  readonly #progress = make("div", { class: "progress" }, this.#bar, this.#percent);
   readonly #line = make("p", { class: "milestone" });
   readonly #result = make("p", { class: "result", "data-testid": "result" });
-  readonly #error = make("p", { class: "failure", "data-testid": "task-error" });
-  readonly #steps = make("details", { class: "steps" });
-  readonly #stepsTitle = make("summary");
+  readonly #failure = make("div", { class: "failure", "data-testid": "task-error" });
+  readonly #error = make("p");
+  readonly #detail = make("p", { class: "detail" });
+  readonly #stepsTitle = make("span", { class: "step-line" });
+  readonly #time = make("time");
   readonly #todos = make("ol", { class: "todos" });
-  readonly #outputs = make("ul", { class: "outputs", "aria-label": "Output files" });
+  readonly #steps = make("details", { class: "fold" }, make("summary", {}, this.#stepsTitle, this.#time), this.#todos);
   readonly #cancel = make("button", { type: "button", class: "button small quiet", "data-testid": "cancel" }, "Cancel task");
-  readonly #foot = make("div", { class: "card-foot" });
+  readonly #foot = make("div", { class: "card-foot" }, this.#cancel);
+  readonly #files: Files;
+  readonly #actions: CardActions;
   #last: Card | null = null;
 
-  constructor(card: Card, onCancel: (id: string) => void) {
-    this.#steps.append(this.#stepsTitle, this.#todos);
-    this.#foot.append(this.#cancel);
+  constructor(card: Card, actions: CardActions) {
+    this.#actions = actions;
+    this.#files = new Files(actions);
     this.#bar.append(make("i"));
+    this.#failure.append(this.#error, this.#detail);
     this.element = make(
       "li",
-      { class: "panel card", "data-testid": "task-card", "data-task-id": card.id },
+      { class: "panel card", tabindex: "-1", "data-testid": "task-card", "data-task-id": card.id },
       make("div", { class: "card-head" }, this.#title, this.#badge),
-      make("div", { class: "progress" }, this.#bar, this.#percent),
+      this.#progress,
       this.#line,
       this.#result,
-      this.#error,
+      this.#failure,
+      this.#files.element,
       this.#steps,
-      this.#outputs,
       this.#foot,
     );
     const question = { text: "Cancel this task?", yes: "Yes, cancel it", no: "Keep it" };
-    askFirst(this.#foot, this.#cancel, question, () => onCancel(card.id));
+    askFirst(this.#foot, this.#cancel, question, () => void this.#askToCancel(card.id));
     this.update(card);
   }
 
@@ -66,63 +67,67 @@ export class TaskCard {
     const ended = hasEnded(card.state);
     setAttribute(this.element, "data-state", card.state);
     setAttribute(this.element, "data-progress", card.progress === null ? "" : String(card.progress));
-    setText(this.#title, card.title);
+    setPath(this.#title, card.title);
     setAttribute(this.#title, "title", `${card.name} · ${card.id}`);
     setText(this.#badge, STATE_WORDS[card.state]);
     this.#showProgress(card, ended);
-    show(this.#line, ended && card.result !== null ? null : card.line);
+    show(this.#line, card.result === null ? progressLine(card) : null);
     show(this.#result, card.result);
-    show(this.#error, card.error);
-    this.#showTodos(card, ended);
-    this.#showOutputs(card);
-    this.#foot.hidden = ended;
+    this.#showFailure(card);
+    this.#files.update(card);
+    this.#showTodos(card);
+    keepFocusIn(this.element, () => {
+      this.#foot.hidden = ended;
+    });
     this.#last = card;
   }
 
   #showProgress(card: Card, ended: boolean): void {
-    const value = card.state === "complete" ? 100 : card.progress;
-    const unknown = value === null && !ended && card.state !== "queued";
-    this.#bar.classList.toggle("unknown", unknown);
-    this.#bar.style.setProperty("--p", `${value ?? 0}%`);
+    const { progress } = card;
+    this.#progress.hidden = ended;
+    this.#bar.classList.toggle("unknown", progress === null && card.state !== "queued");
+    this.#bar.style.setProperty("--p", `${progress ?? 0}%`);
     setAttribute(this.#bar, "aria-label", `Progress of ${card.title}`);
-    if (value === null) this.#bar.removeAttribute("aria-valuenow");
-    else setAttribute(this.#bar, "aria-valuenow", String(value));
-    setText(this.#percent, value === null ? "" : `${value}%`);
+    if (progress === null) this.#bar.removeAttribute("aria-valuenow");
+    else setAttribute(this.#bar, "aria-valuenow", String(progress));
+    setText(this.#percent, progress === null ? "" : `${progress}%`);
   }
 
-  #showTodos(card: Card, ended: boolean): void {
-    const done = card.todos.filter((todo) => todo.status === "completed").length;
+  #showFailure(card: Card): void {
+    this.#failure.hidden = card.error === null;
+    setText(this.#error, card.error ?? "");
+    show(this.#detail, card.detail);
+  }
+
+  #showTodos(card: Card): void {
     this.#steps.hidden = card.todos.length === 0;
-    setText(this.#stepsTitle, `${done} of ${card.todos.length} ${card.todos.length === 1 ? "step" : "steps"} done`);
-    const wasEnded = this.#last !== null && hasEnded(this.#last.state);
-    // Open while there is something to follow; afterwards it is left as the person leaves it.
-    if (this.#last === null || (ended && !wasEnded)) this.#steps.open = !ended || card.state.endsWith("_error");
-    if (sameTodos(this.#last, card)) return;
-    this.#todos.replaceChildren(
-      ...card.todos.map((todo) =>
-        make(
-          "li",
-          { "data-status": todo.status },
-          icon(TODO_ICONS[todo.status]),
-          make("span", {}, todo.title),
-          make("span", { class: "visually-hidden" }, ` (${TODO_WORDS[todo.status]})`),
-        ),
-      ),
-    );
+    setPath(this.#stepsTitle, stepLine(card));
+    setAttribute(this.#time, "datetime", card.created_at);
+    setText(this.#time, timeOf(card.created_at, new Date()));
+    if (this.#last !== null && JSON.stringify(this.#last.todos) === JSON.stringify(card.todos)) return;
+    const more = card.todo_count - card.todos.length;
+    this.#todos.replaceChildren(...card.todos.map(todoRow), ...(more > 0 ? [make("li", {}, `and ${more} more`)] : []));
   }
 
-  #showOutputs(card: Card): void {
-    this.#outputs.hidden = card.outputs.length === 0;
-    if (this.#last?.outputs.join("\n") === card.outputs.join("\n")) return;
-    this.#outputs.replaceChildren(...card.outputs.map((path) => make("li", {}, icon("file"), make("code", {}, path))));
+  async #askToCancel(task: string): Promise<void> {
+    this.#setCanceling(true);
+    if (!(await this.#actions.cancel(task))) this.#setCanceling(false);
   }
+
+  #setCanceling(isCanceling: boolean): void {
+    setText(this.#cancel, isCanceling ? "Canceling…" : "Cancel task");
+    setAttribute(this.#cancel, "aria-disabled", String(isCanceling));
+  }
+}
+
+function todoRow(todo: Card["todos"][number]): HTMLElement {
+  const title = make("span");
+  setPath(title, todo.title);
+  const status = make("span", { class: "visually-hidden" }, ` (${TODO_WORDS[todo.status]})`);
+  return make("li", { "data-status": todo.status }, icon(TODO_ICONS[todo.status]), title, status);
 }
 
 function show(element: HTMLElement, text: string | null): void {
   element.hidden = text === null;
-  setText(element, text ?? "");
-}
-
-function sameTodos(before: Card | null, after: Card): boolean {
-  return before !== null && JSON.stringify(before.todos) === JSON.stringify(after.todos);
+  setPath(element, text ?? "");
 }
