@@ -47,7 +47,7 @@ ASKING = words("is are was were does do did has have how what where which whethe
 #: Behind them nothing is asked for: it is told, denied, or somebody else's business.
 TELLING = words(
     """
-    not never no said says asked asks told tells did didnt who why when if unless until yesterday he she they was were
+    not never no said says asked asks told tells did who why when if unless until yesterday he she they was were
     had instead than without hates hate forgot used
     """
 )

@@ -215,6 +215,6 @@ def test_keywords_are_checked_like_patterns(broken: str) -> None:
     assert Template.model_validate({**GOOD, "keywords": ["(shout|cry) [it] {phrase} at {source}"]}).keywords
     with pytest.raises(ValidationError) as caught:
         Template.model_validate({**GOOD, "keywords": [broken]})
-    cause = caught.value.errors()[0]["ctx"]["error"]
+    cause = caught.value.errors()[0].get("ctx", {})["error"]
     assert isinstance(cause, RefusalError)
     assert cause.field == "keywords[0]"
