@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
-from textwrap import dedent, indent
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import typer
@@ -93,49 +91,35 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _call(name: str, rest: list[str]) -> int:
-    import typer
-
-    command = typer.main.get_command(_load(name))
-    # Shown below the options as they stand: rich would re-wrap them, and a wrapped command line cannot be pasted.
-    command.help, heading, examples = (command.help or "").partition("Examples:\n")
-    result: object = command.main(rest, prog_name=f"sisyphus {name}", standalone_mode=False)
-    if heading and not {"--help", "-h"}.isdisjoint(rest):
-        sys.stdout.write(f"{heading}{indent(dedent(examples).rstrip(), '  ')}\n\n")
-    return result if isinstance(result, int) else 0
-
-
-def _load(name: str) -> typer.Typer:
-    """The command's Typer application; a plain function becomes one.
+    """Load the command and run it.
 
     Raises:
         ConfigurationError: its packages are not installed; the message says how to install them.
     """
-    import typer
-
+    from infra.commands.usage import main_of
     from infra.errors import ConfigurationError
 
     entry = COMMANDS[name]
-    module, _, attribute = entry.target.partition(":")
     try:
-        target: Any = getattr(import_module(module), attribute)
+        return main_of(load(name), name, rest)
     except ModuleNotFoundError as error:
         if not entry.extra or (error.name or "").partition(".")[0] in _OURS:
             raise
         message = f"`sisyphus {name}` needs the package {error.name!r}; install it with: "
         raise ConfigurationError(f"{message}pip install 'sisyphus-cluster[{entry.extra}]'") from error
-    if isinstance(target, typer.Typer):
-        return target
-    app = typer.Typer(
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
-        context_settings={"help_option_names": ["--help", "-h"]},
-    )
-    app.command(name)(target)
-    return app
+
+
+def load(name: str) -> typer.Typer:
+    """The command's Typer application. Raises ModuleNotFoundError where its packages are not installed."""
+    from infra.commands.usage import app_of
+
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    return app_of(getattr(import_module(module), attribute), name)
 
 
 def _unknown(name: str) -> int:
+    from difflib import get_close_matches
+
     what = "option" if name.startswith("-") else "command"
     near = get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean `sisyphus {near[0]}`?" if near else "`sisyphus --help` lists them."

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from infra.door import serve
-from infra.log import setup_logging
-from infra.settings import load_settings
 
 
 def door(
@@ -32,6 +26,13 @@ def door(
       SISYPHUS_TOKEN=$(openssl rand -hex 24) sisyphus door --host 0.0.0.0 --port 8080
       sisyphus door --doors tasks,voice
     """
+    import asyncio
+    import socket
+
+    from infra.door import serve
+    from infra.log import setup_logging
+    from infra.settings import load_settings
+
     settings = load_settings(data=data, host=host, port=port)
     setup_logging(settings.log_level, settings.log_format)
     listening = socket.socket(fileno=fd) if fd is not None else None

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.log import setup_logging
-from infra.settings import Settings, load_settings
-from voice.vendor_logs import tame_vendors
+from infra.commands.options import Data, finish
+from infra.commands.usage import Command, new_app
 
-voice = typer.Typer(
-    name="voice",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["--help", "-h"]},
-    help="Serve spoken calls, or speak a WAV file to the system.",
-)
+if TYPE_CHECKING:
+    from infra.settings import Settings
 
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="Directory of the system; default SISYPHUS_DATA, else ./.data."),
-]
+voice = new_app(name="voice", help="Serve spoken calls, or speak a WAV file to the system.")
 
 
-@voice.command()
+@voice.command(cls=Command)
 def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; off loopback SISYPHUS_TOKEN is needed.")
@@ -40,7 +27,12 @@ def serve(
     data: Data = None,
 ) -> None:
     """Serve the page and calls over WebRTC and WebSocket. SIGTERM and Ctrl-C end it; running tasks go on."""
+    import asyncio
+    import socket
+
     from infra.door import serve as serve_door
+    from infra.log import setup_logging
+    from infra.settings import load_settings
 
     settings = load_settings(data=data, host=host, port=port)
     setup_logging(settings.log_level, settings.log_format)
@@ -48,7 +40,7 @@ def serve(
     asyncio.run(serve_door(settings, ["voice"], listening))
 
 
-@voice.command()
+@voice.command(cls=Command)
 def say(
     request: Annotated[Path, typer.Argument(metavar="REQUEST.wav", help="What is said: 16-bit PCM, any rate.")],
     out: Annotated[Path, typer.Option("--out", metavar="REPLY.wav", help="Takes what the system says.")],
@@ -63,12 +55,16 @@ def say(
 
     The exit code is that of the tasks: 0 complete, 1 a command failed, 3 a system error, 4 canceled.
     """
+    import asyncio
+
+    from infra.log import setup_logging
+    from infra.settings import load_settings
+    from voice.vendor_logs import tame_vendors
+
     settings = load_settings(data=data)
     setup_logging("debug" if settings.log_level.lower() == "debug" else "error", "text")
     tame_vendors(settings.log_level)
-    code = asyncio.run(_say(settings, request, out, transcript, session, deadline))
-    if code:
-        raise typer.Exit(code)
+    finish(asyncio.run(_say(settings, request, out, transcript, session, deadline)))
 
 
 async def _say(

@@ -1,7 +1,7 @@
 """How a command ends: one exit code per outcome, and one clear block on stderr instead of a traceback.
 
 Every command line goes through `guarded`. With ``--json`` an error is one JSON document on stdout as well, so that a
-program that reads stdout always finds JSON there.
+program that reads stdout always finds JSON there. Documents and settings are loaded where there is an error.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import cast
 import typer
 from typer.exceptions import TyperException
 
+from infra.commands.usage import described
 from infra.errors import (
     ConfigurationError,
     ObjectMissingError,
@@ -25,8 +26,6 @@ from infra.errors import (
     UnknownTaskError,
     UnknownTemplateError,
 )
-from infra.settings import load_settings
-from schemas.failure import DocumentError, Problem, RefusalError
 from schemas.state import TaskState
 
 
@@ -76,6 +75,8 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _report(error: BaseException, *, as_json: bool) -> int:
+    from schemas.failure import DocumentError, Problem, RefusalError
+
     code, title, hint = _judged(error)
     problems = error.problems if isinstance(error, DocumentError) else ()
     if isinstance(error, RefusalError):
@@ -93,6 +94,8 @@ def _report(error: BaseException, *, as_json: bool) -> int:
 
 def _judged(error: BaseException) -> tuple[ExitCode, str, str]:
     """The exit code, the sentence, and what to do."""
+    from schemas.failure import DocumentError, RefusalError
+
     code, title, hint = ExitCode.SYSTEM_ERROR, str(error), ""
     match error:
         case DocumentError():
@@ -101,9 +104,7 @@ def _judged(error: BaseException) -> tuple[ExitCode, str, str]:
         case RefusalError():
             code, title = ExitCode.USAGE, "this path cannot be accepted:"
         case TyperException():
-            context = getattr(error, "ctx", None)
-            code, title = ExitCode.USAGE, error.format_message()
-            hint = f"`{context.command_path} --help` explains it, with examples." if context else ""
+            code, (title, hint) = ExitCode.USAGE, described(error)
         case RuntimeUnavailableError():
             hint = "`sisyphus doctor` tries every part and says what to install."
         case SisyphusError() if isinstance(error, _USAGE):
@@ -119,6 +120,8 @@ def _judged(error: BaseException) -> tuple[ExitCode, str, str]:
 
 
 def _is_debugging() -> bool:
+    from infra.settings import load_settings
+
     try:
         return load_settings().log_level.lower() == "debug"
     except ConfigurationError:

@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from infra.commands.words import ITEM_MARK, STATE_STYLE, age, duration, size, state_text
+from infra.commands.units import age, duration, size
+from infra.commands.words import ITEM_MARK, STATE_STYLE, state_text
 from schemas.failure import Failure
 from schemas.record import NodeRecord, TaskRecord
 from schemas.state import TaskState

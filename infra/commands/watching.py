@@ -18,8 +18,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from infra.cluster import Cluster
+from infra.commands.ending import OF_STATE, ExitCode
 from infra.commands.options import again, print_json
-from infra.commands.words import STATE_STYLE, duration, event_line
+from infra.commands.render import ending_block, show
+from infra.commands.units import duration
+from infra.commands.without_nodes import warn_without_nodes
+from infra.commands.words import STATE_STYLE, event_line
 from schemas.event import Event, EventType
 from schemas.record import TaskRecord
 from schemas.state import TaskState
@@ -34,7 +38,15 @@ class Face(Protocol):
         ...
 
 
-async def watch_task(cluster: Cluster, record: TaskRecord, *, as_json: bool, data: Path | None) -> TaskRecord:
+async def watch_to_the_end(cluster: Cluster, record: TaskRecord, *, as_json: bool, data: Path | None) -> ExitCode:
+    """Show a task until it has ended, then what came of it; the exit code that tells how it ended."""
+    ended = await _watch(cluster, record, as_json=as_json, data=data)
+    if not as_json:
+        show(ending_block(ended))
+    return OF_STATE[ended.state]
+
+
+async def _watch(cluster: Cluster, record: TaskRecord, *, as_json: bool, data: Path | None) -> TaskRecord:
     """Show every event of a task until it has ended; its final record.
 
     An interrupt only ends the watching: it says how to go on, and the task goes on.
@@ -52,18 +64,6 @@ async def watch_task(cluster: Cluster, record: TaskRecord, *, as_json: bool, dat
         )
         raise
     return await cluster.status(record.id)
-
-
-async def has_nodes(cluster: Cluster) -> bool:
-    """Whether some node is alive and takes work."""
-    ttl_s = cluster.settings.lease.ttl_s
-    return any(node.seen_s < ttl_s and not node.draining for node in await cluster.store.nodes())
-
-
-async def warn_without_nodes(cluster: Cluster, record: TaskRecord, data: Path | None) -> None:
-    """Say so where a task waits and nobody is there to run it."""
-    if not record.is_terminal and not await has_nodes(cluster):
-        sys.stderr.write(f"no node is running: the task waits in the queue; start one with: {again('up', data)}\n")
 
 
 @contextmanager

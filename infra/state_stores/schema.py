@@ -42,6 +42,9 @@ def ensure_schema(connection: Connection, exists: str, lock: str | None) -> None
             connection.exec_driver_sql(lock)
         version = _version(connection, exists)
         if version is None:
+            from infra.state_stores.indexes import join_indexes
+
+            join_indexes()
             metadata.create_all(connection, checkfirst=False)
             _VERSIONS.create(connection)
             connection.execute(insert(_VERSIONS), {"version_num": SCHEMA_VERSION})

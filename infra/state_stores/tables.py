@@ -17,7 +17,6 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
-    Index,
     Integer,
     MetaData,
     Table,
@@ -117,30 +116,6 @@ tasks = Table(
     Column("started_at", Double),
     Column("finished_at", Double),
 )
-Index(
-    "tasks_claimable",
-    tasks.c.priority.desc(),
-    tasks.c.created_at,
-    tasks.c.id,
-    sqlite_where=tasks.c.due_at.is_not(None),
-    postgresql_where=tasks.c.due_at.is_not(None),
-)
-Index(
-    "tasks_leased",
-    tasks.c.due_at,
-    sqlite_where=tasks.c.lease_owner.is_not(None),
-    postgresql_where=tasks.c.lease_owner.is_not(None),
-)
-Index(
-    "tasks_open_digest",
-    tasks.c.digest,
-    sqlite_where=tasks.c.due_at.is_not(None),
-    postgresql_where=tasks.c.due_at.is_not(None),
-)
-Index("tasks_created", tasks.c.created_at, tasks.c.id)
-Index("tasks_session", tasks.c.session, tasks.c.created_at)
-Index("tasks_workflow", tasks.c.workflow, tasks.c.created_at)
-
 documents = Table("documents", metadata, _task_id(), Column("document", Text, nullable=False))
 
 attempts = Table(

@@ -40,7 +40,7 @@ async def served(app):
     """A client that reads answers while they are written, over a real socket."""
     import uvicorn
 
-    from infra.door import open_socket
+    from infra.listening import open_socket
 
     with open_socket("127.0.0.1", 0) as listening:
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))

@@ -12,7 +12,8 @@ import typer
 
 from infra import cli
 from infra.commands.ending import OF_STATE, ExitCode, guarded
-from infra.commands.words import duration, event_line, size
+from infra.commands.units import duration, size
+from infra.commands.words import event_line
 from infra.door import DOORS
 from infra.errors import (
     ConfigurationError,
