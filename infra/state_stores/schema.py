@@ -23,6 +23,12 @@ _VERSIONS = Table(
 )
 
 
+def is_current(connection: Connection, exists: str) -> bool:
+    """Whether nothing is to be done. A look that keeps nobody waiting; `exists` and `connection` as below."""
+    with connection.begin():
+        return _version(connection, exists) == SCHEMA_VERSION
+
+
 def ensure_schema(connection: Connection, exists: str, lock: str | None) -> None:
     """Migrate if the database is not at `SCHEMA_VERSION`. Idempotent; safe to run at the same time elsewhere.
 
@@ -34,9 +40,8 @@ def ensure_schema(connection: Connection, exists: str, lock: str | None) -> None
     Raises:
         ConfigurationError: a newer version of this program made the tables.
     """
-    with connection.begin():
-        if _version(connection, exists) == SCHEMA_VERSION:
-            return
+    if is_current(connection, exists):
+        return
     with connection.begin():
         if lock is not None:
             connection.exec_driver_sql(lock)
