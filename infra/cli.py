@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
+from infra.commands.unread import print_text
+
 if TYPE_CHECKING:
     import typer
 
@@ -54,34 +56,39 @@ A cluster that runs tasks in containers, and that you can talk to.
 """
 _TAIL = """\
 Examples:
-  sisyphus up                                        the whole system: page, API, two nodes
-  sisyphus submit task.json --wait                   run a task and watch it
+  sisyphus up                         the whole system: page, API, two nodes
+  sisyphus submit task.json --wait    run a task and watch it
   sisyphus run count-words source=sisyphus:reports/annual-report.txt --wait
-  sisyphus status                                    what is going on
+  sisyphus status                     what is going on
 
 Every command explains itself: sisyphus COMMAND --help
-Options of every command: --data DIR (or SISYPHUS_DATA), the directory of the system. `--version` prints the version.
-Exit codes: 0 complete, 1 the task's command failed, 2 bad document or usage, 3 system error, 4 canceled.
+Where the system lives: --data DIR behind any command, or SISYPHUS_DATA.
+Version: sisyphus --version
+Exit codes: 0 complete, 1 the task's command failed, 2 bad document or usage,
+            3 system error, 4 canceled, 130 interrupted
 """
 
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:  # while the command was being loaded
+        sys.exit(130)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Never raises for what a user can cause."""
     if not arguments or arguments[0] in {"--help", "-h", "help"}:
         if len(arguments) > 1 and arguments[0] == "help":
-            return run([arguments[1], "--help"])
-        sys.stdout.write(_help(sys.stdout.isatty()))
+            return run([*arguments[1:], "--help"])
+        print_text(_help(sys.stdout.isatty()), sys.stdout)
         return 0 if arguments else 2
     name, rest = arguments[0], list(arguments[1:])
     if name == "--version":
         from importlib.metadata import version
 
-        sys.stdout.write(f"sisyphus {version('sisyphus-cluster')}\n")
+        print_text(f"sisyphus {version('sisyphus-cluster')}\n", sys.stdout)
         return 0
     if name not in COMMANDS:
         return _unknown(name)
@@ -125,7 +132,7 @@ def _unknown(name: str) -> int:
     hint = f"did you mean `sisyphus {near[0]}`?" if near else "`sisyphus --help` lists them."
     if what == "option":
         hint = "options come behind the command, as in `sisyphus status --data DIR`."
-    sys.stderr.write(f"error: there is no {what} {name!r}; {hint}\n")
+    print_text(f"error: there is no {what} {name!r}; {hint}\n", sys.stderr)
     return 2
 
 

@@ -121,16 +121,20 @@ class Cluster(ObjectClient):
 
 
 @asynccontextmanager
-async def open_cluster(settings: Settings) -> AsyncGenerator[Cluster]:
+async def open_cluster(settings: Settings, *, submits: bool = True) -> AsyncGenerator[Cluster]:
     """Connect to the cluster that the settings name.
 
     A broker that does not answer is no reason to refuse work: rows are claimed from the store.
+
+    Args:
+        settings: where the parts are.
+        submits: whether tasks are submitted through this connection; nothing else needs the broker.
     """
     settings.data.mkdir(parents=True, exist_ok=True)
     store = await open_state_store(settings.database_url)
     broker: Broker | None = None
     try:
-        broker = await open_broker(settings)
+        broker = await open_broker(settings) if submits else None
     except BrokerError as error:
         log.warning("broker_unreachable", error=str(error), consequence="tasks are claimed from the store")
     cluster = Cluster(settings, store, ObjectStores(settings), broker)

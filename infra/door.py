@@ -87,6 +87,8 @@ def build_app(settings: Settings, doors: Sequence[str] = ("tasks",)) -> FastAPI:
         ConfigurationError: an unknown door, a door whose packages are missing, or no token where one is needed.
     """
     check_exposure(settings)
+    if not doors:
+        raise ConfigurationError(f"no door is named; there are {', '.join(DOORS)}")
     door = Door(settings)
 
     @asynccontextmanager

@@ -10,12 +10,15 @@ import typer
 
 def door(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; off loopback SISYPHUS_TOKEN is needed.")
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on; off loopback SISYPHUS_TOKEN is needed.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
-    doors: Annotated[str, typer.Option(help="What to serve, separated by commas: tasks, voice.")] = "tasks",
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="Port, default 8080; 0 takes any free one.")] = None,
+    doors: Annotated[str, typer.Option(metavar="NAMES", help="What to serve, between commas: tasks, voice.")] = "tasks",
     fd: Annotated[int | None, typer.Option(hidden=True, help="A socket that is already bound.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Directory of the system.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Directory of the system; default SISYPHUS_DATA, else ./.data."),
+    ] = None,
 ) -> None:
     """Serve the HTTP API: /v1/tasks, events as server-sent events, /openapi.json.
 

@@ -14,19 +14,35 @@ from infra.commands.usage import Command, new_app
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-voice = new_app(name="voice", help="Serve spoken calls, or speak a WAV file to the system.")
+voice = new_app(
+    name="voice",
+    help="""Serve spoken calls, or speak a WAV file to the system.
+
+    Examples:
+      sisyphus voice serve --port 9000
+      sisyphus voice say request.wav --out reply.wav
+    """,
+)
 
 
 @voice.command(cls=Command)
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; off loopback SISYPHUS_TOKEN is needed.")
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on; off loopback SISYPHUS_TOKEN is needed.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="Port, default 8080; 0 takes any free one.")] = None,
     fd: Annotated[int | None, typer.Option(hidden=True, help="A socket that is already bound.")] = None,
     data: Data = None,
 ) -> None:
-    """Serve the page and calls over WebRTC and WebSocket. SIGTERM and Ctrl-C end it; running tasks go on."""
+    """Serve the page and calls over WebRTC and WebSocket.
+
+    SIGTERM and Ctrl-C end it; running tasks go on. `sisyphus up` does this too, together with all else.
+
+    Examples:
+      sisyphus voice serve
+      sisyphus voice serve --port 9000 --data ~/sisyphus
+      SISYPHUS_TOKEN=$(openssl rand -hex 24) sisyphus voice serve --host 0.0.0.0
+    """
     import asyncio
     import socket
 
@@ -47,13 +63,21 @@ def say(
     transcript: Annotated[
         Path | None, typer.Option(metavar="T.jsonl", help="Takes one JSON line per event: t, type, text, task, …")
     ] = None,
-    session: Annotated[str | None, typer.Option(help="Go on with this session; default: a new one.")] = None,
-    deadline: Annotated[float, typer.Option(min=1, help="Seconds after which it is given up.")] = 600.0,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on with this session; default: a new one.")
+    ] = None,
+    deadline: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="Seconds after which it is given up.")
+    ] = 600.0,
     data: Data = None,
 ) -> None:
     """Speak a WAV file to the running system, in real time, until its tasks have ended and been spoken.
 
     The exit code is that of the tasks: 0 complete, 1 a command failed, 3 a system error, 4 canceled.
+
+    Examples:
+      sisyphus voice say request.wav --out reply.wav
+      sisyphus voice say request.wav --out reply.wav --transcript turns.jsonl --deadline 60
     """
     import asyncio
 

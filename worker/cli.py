@@ -9,10 +9,16 @@ import typer
 
 
 def worker(
-    data: Annotated[Path | None, typer.Option(help="Data directory of the embedded system.")] = None,
-    slots: Annotated[int | None, typer.Option(help="Tasks that run at the same time.", min=1)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Directory of the system; default SISYPHUS_DATA, else ./.data."),
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=256, help="Tasks that run at the same time; default 2.")
+    ] = None,
     node_id: Annotated[
-        str | None, typer.Option("--node", help="Name of this node; default: host and a number.")
+        str | None,
+        typer.Option("--node", metavar="NAME", help="Name of this node; default: the host's and some letters."),
     ] = None,
 ) -> None:
     """Run one worker node: take tasks, run them in containers, put the outputs back.
@@ -20,9 +26,8 @@ def worker(
     Ctrl-C drains: running tasks finish, no new ones are taken. A second Ctrl-C stops at once; other nodes go on.
 
     Examples:
-        sisyphus worker --data /srv/sisyphus --slots 4
-
-        SISYPHUS_BROKER=amqp://user:pw@host/ SISYPHUS_DATABASE=postgresql+asyncpg://… sisyphus worker
+      sisyphus worker --data /srv/sisyphus --slots 4
+      SISYPHUS_BROKER=amqp://me:pw@host/ SISYPHUS_DATABASE=postgresql+asyncpg://me:pw@host/db sisyphus worker
     """
     import asyncio
 

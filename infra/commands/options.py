@@ -31,16 +31,16 @@ TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id of the tas
 
 
 def client_settings(data: Path | None) -> Settings:
-    """Settings of a command that only looks or asks: its log is silent but for errors."""
+    """Settings of a command that only looks or asks: its log is silent but for warnings."""
     from infra.log import setup_logging
     from infra.settings import load_settings
 
     settings = load_settings(data=data)
-    setup_logging("debug" if settings.log_level.lower() == "debug" else "error", "text")
+    setup_logging("debug" if settings.log_level.lower() == "debug" else "warning", "text")
     return settings
 
 
-def with_cluster(data: Path | None, work: Callable[[Cluster], Awaitable[int]]) -> int:
+def with_cluster(data: Path | None, work: Callable[[Cluster], Awaitable[int]], *, submits: bool = False) -> int:
     """Connect, do `work`, disconnect; its exit code."""
     import asyncio
 
@@ -49,7 +49,7 @@ def with_cluster(data: Path | None, work: Callable[[Cluster], Awaitable[int]]) -
     settings = client_settings(data)
 
     async def session() -> int:
-        async with open_cluster(settings) as cluster:
+        async with open_cluster(settings, submits=submits) as cluster:
             return await work(cluster)
 
     return asyncio.run(session())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,10 @@ from schemas.template import Template
 
 #: Longest log tail that `status` shows, in lines.
 _TAIL_LINES = 12
+#: A line that a command prints to report progress.
+_REPORT = re.compile(r"::(progress|notice)\b.*::")
+#: Columns below which a list of tasks leaves their age out.
+_NARROW = 72
 #: Columns of a line that no terminal shows: nothing is wrapped or cut.
 _PIPE_WIDTH = 10_000
 
@@ -37,26 +42,39 @@ def show(*parts: RenderableType) -> None:
     sys.stdout.flush()
 
 
-def _grid(*heads: str) -> Table:
+def _grid(*heads: str, yielding: Collection[str] = ()) -> Table:
+    """A table without lines. Where the terminal is narrow, the `yielding` columns are cut and the others are not."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
     for head in heads:
-        table.add_column(head, no_wrap=True, overflow="fold" if head == "task" else "ellipsis")
+        table.add_column(head, no_wrap=head not in yielding, overflow="ellipsis")
     return table
 
 
-def task_table(records: Sequence[TaskRecord]) -> RenderableType:
-    """Recent tasks, newest first."""
-    if not records:
-        return Text("no tasks yet")
-    now = datetime.now(UTC)
-    table = _grid("task", "name", "state", "done", "age", "what")
-    for record in records:
-        said = record.result or (record.failure.message if record.failure else record.message) or ""
-        done = f"{record.progress:.0f} %"
-        what = Text(said.partition("\n")[0])
-        row = (Text(record.document.name), state_text(record.state), done, age(record.created_at, now), what)
-        table.add_row(record.id, *row)
-    return table
+def _cut(text: str) -> Text:
+    """Text for a yielding column: one line, as long as the terminal lets it be."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+class TaskTable:
+    """Recent tasks, newest first, one line each. Ids are never cut: they are there to be copied."""
+
+    def __init__(self, records: Sequence[TaskRecord]) -> None:
+        self._records = records
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self._records:
+            yield Text("no tasks yet")
+            return
+        now = datetime.now(UTC)
+        is_narrow = options.max_width < _NARROW
+        heads = ("task", "name", "state", "done", *(() if is_narrow else ("age",)), "what")
+        table = _grid(*heads, yielding=("name", "what"))
+        for record in self._records:
+            said = record.result or (record.failure.message if record.failure else record.message) or ""
+            row = [record.id, _cut(record.document.name), state_text(record.state), f"{record.progress:.0f} %"]
+            row += [] if is_narrow else [age(record.created_at, now)]
+            table.add_row(*row, _cut(said.partition("\n")[0]))
+        yield table
 
 
 def node_table(nodes: Sequence[NodeRecord], ttl_s: float, start: str) -> RenderableType:
@@ -91,8 +109,8 @@ def task_block(record: TaskRecord, log_tail: str) -> RenderableType:
     if record.failure:
         parts.append(Padding(failure_block(record.failure), (1, 0, 0, 0)))
     tail = record.failure.log_tail if record.failure and record.failure.log_tail else log_tail
-    if tail.strip():
-        parts.append(Padding(tail_block(tail), (1, 0, 0, 0)))
+    if lines := _said(tail):
+        parts.append(Padding(_tail_block(lines), (1, 0, 0, 0)))
     return Group(*parts)
 
 
@@ -134,9 +152,12 @@ def failure_block(failure: Failure) -> RenderableType:
     return Text.assemble((failure.message, "red"), (f"  ({failure.cause.value}{where}{code})", "dim"))
 
 
-def tail_block(tail: str) -> RenderableType:
-    """The last lines of the log."""
-    lines = tail.rstrip().splitlines()[-_TAIL_LINES:]
+def _said(log: str) -> list[str]:
+    """The last lines of a log, without those that only report progress: they were shown as progress."""
+    return [line for line in log.rstrip().splitlines() if not _REPORT.match(line)][-_TAIL_LINES:]
+
+
+def _tail_block(lines: Sequence[str]) -> RenderableType:
     return Group(Text("last lines of its log:", style="dim"), *(Text(f"  {line}") for line in lines))
 
 
@@ -151,8 +172,8 @@ def ending_block(record: TaskRecord) -> RenderableType:
         parts.append(output_block(record))
     if record.failure:
         parts.append(failure_block(record.failure))
-        if record.failure.log_tail.strip():
-            parts.append(tail_block(record.failure.log_tail))
+        if lines := _said(record.failure.log_tail):
+            parts.append(_tail_block(lines))
     return Group(*parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 import typer
@@ -25,8 +26,20 @@ def submit_document(file: str, *, wait: bool, as_json: bool, data: Path | None) 
         ConfigurationError: the file cannot be read.
         DocumentError: it is no task document.
     """
-    task = parse_json(_read(file))
-    return with_cluster(data, lambda cluster: _submit(cluster, task, wait=wait, as_json=as_json, data=data))
+    text = _read(file)
+    try:
+        task = parse_json(text)
+    except DocumentError as error:
+        raise DocumentError(error.problems, "standard input" if file == "-" else file) from None
+    _warn_of_typing_errors(task)
+    return _submit(task, wait=wait, as_json=as_json, data=data)
+
+
+def _warn_of_typing_errors(task: TaskDocument) -> None:
+    """Unknown keys are kept for their producers, so one that looks like a known key is worth a word."""
+    for key in task.model_extra or ():
+        if near := get_close_matches(key, TaskDocument.model_fields, n=1, cutoff=0.75):
+            sys.stderr.write(f"note: {key!r} is not a key of a task document and has no effect; {near[0]!r} is one\n")
 
 
 def run_template(name: str, values: list[str], *, wait: bool, as_json: bool, data: Path | None) -> int:
@@ -40,7 +53,7 @@ def run_template(name: str, values: list[str], *, wait: bool, as_json: bool, dat
     settings = client_settings(data)
     chosen = load_catalog(*settings.templates).get(name)
     task = parse_task(chosen.render(_pairs(values), new_id()))
-    return with_cluster(data, lambda cluster: _submit(cluster, task, wait=wait, as_json=as_json, data=data))
+    return _submit(task, wait=wait, as_json=as_json, data=data)
 
 
 def show_templates(name: str | None, *, as_json: bool, data: Path | None) -> None:
@@ -88,22 +101,25 @@ def _pairs(values: list[str]) -> dict[str, object]:
     return pairs
 
 
-async def _submit(cluster: Cluster, task: TaskDocument, *, wait: bool, as_json: bool, data: Path | None) -> int:
-    submission = await cluster.submit(task)
-    record = submission.record
-    if wait and not as_json:
-        from infra.commands.watching import watch_to_the_end
+def _submit(task: TaskDocument, *, wait: bool, as_json: bool, data: Path | None) -> int:
+    async def work(cluster: Cluster) -> int:
+        submission = await cluster.submit(task)
+        record = submission.record
+        if wait and not as_json:
+            from infra.commands.watching import watch_to_the_end
 
-        return await watch_to_the_end(cluster, record, as_json=False, data=data)
-    if wait:
-        record = await cluster.wait(record.id)
-    if as_json:
-        from infra.views import view
-
-        print_json(view(record))
-    else:
-        what = "accepted" if submission.created else f"known already, {record.state.value}"
-        typer.echo(f"{record.id}  {record.document.name}: {what}")
-        typer.echo(f"  watch it: {again(f'watch {record.id}', data)}")
+            return await watch_to_the_end(cluster, record, as_json=False, data=data)
         await warn_without_nodes(cluster, record, data)
-    return OF_STATE[record.state] if wait else ExitCode.COMPLETE
+        if wait:
+            record = await cluster.wait(record.id)
+        if as_json:
+            from infra.views import view
+
+            print_json(view(record))
+        else:
+            what = "accepted" if submission.created else f"known already, {record.state.value}"
+            typer.echo(f"{record.id}  {record.document.name}: {what}")
+            typer.echo(f"  watch it: {again(f'watch {record.id}', data)}")
+        return OF_STATE[record.state] if wait else ExitCode.COMPLETE
+
+    return with_cluster(data, work, submits=True)

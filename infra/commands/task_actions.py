@@ -11,6 +11,8 @@ import typer
 from infra.cluster import Cluster
 from infra.commands.ending import ExitCode
 from infra.commands.options import again, print_json, with_cluster
+from schemas.failure import RefusalError
+from schemas.ids import checked_id
 from schemas.record import TaskRecord
 from schemas.state import TaskState
 
@@ -29,9 +31,9 @@ def overview(states: Sequence[TaskState], limit: int, *, as_json: bool, data: Pa
 
             print_json({"tasks": [summary(x) for x in records], "nodes": nodes})
             return ExitCode.COMPLETE
-        from infra.commands.render import node_table, show, task_table
+        from infra.commands.render import TaskTable, node_table, show
 
-        show(task_table(records), "", node_table(nodes, cluster.settings.lease.ttl_s, again("up", data)))
+        show(TaskTable(records), "", node_table(nodes, cluster.settings.lease.ttl_s, again("up", data)))
         return ExitCode.COMPLETE
 
     return with_cluster(data, work)
@@ -85,7 +87,15 @@ def print_log(task: str, *, follow: bool, as_json: bool, data: Path | None) -> i
 
 
 def stop_task(task: str, reason: str, *, as_json: bool, data: Path | None) -> int:
-    """Ask for a stop, and say what comes of it."""
+    """Ask for a stop, and say what comes of it.
+
+    Raises:
+        RefusalError: no task can have this id.
+    """
+    try:
+        checked_id(task)
+    except ValueError as error:
+        raise RefusalError("task_id", f"{task!r} is no id of a task: {error}") from None
 
     async def work(cluster: Cluster) -> int:
         record = await cluster.cancel(task, reason)

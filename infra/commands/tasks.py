@@ -58,7 +58,7 @@ def status(
         list[TaskState] | None,
         typer.Option("--state", metavar="STATE", help="Only this state; repeatable."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many tasks.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help="How many tasks.")] = 20,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -110,7 +110,9 @@ def logs(
 
 def cancel(
     task: TaskArgument,
-    reason: Annotated[str, typer.Option("--reason", help="Kept with the task.")] = "canceled by the user",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Kept with the task.")
+    ] = "canceled by the user",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:

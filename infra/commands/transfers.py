@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sys
 from collections.abc import Generator
@@ -113,9 +114,10 @@ def _read_remote(text: str) -> Remote:
 
 
 def _read_prefix(text: str) -> Remote:
-    bucket = text.removesuffix(":")
-    if bucket != text and ":" not in bucket:
-        return Remote.parse(f"{bucket}:any").beside("")
+    whole_bucket = re.fullmatch(r"([^:/]+:)|(s3://[^/]+)/?", text)
+    if whole_bucket is not None:
+        lead = whole_bucket[1] or f"{whole_bucket[2]}/"
+        return Remote.parse(f"{lead}any").beside("")
     return _read_remote(text)
 
 
@@ -167,7 +169,7 @@ async def _downloads(client: ObjectClient, source: Remote, file: str) -> list[tu
     if not source.is_directory:
         info = await client.objects.at(source).stat(source)
         if info is None:
-            raise ObjectMissingError(f"{source} does not exist; `sisyphus ls` lists what does")
+            raise ObjectMissingError(f"{source} does not exist")
         return [(info, to / source.name if is_directory else to)]
     plan: list[tuple[ObjectInfo, Path]] = []
     async for info in client.ls(source):
@@ -177,7 +179,7 @@ async def _downloads(client: ObjectClient, source: Remote, file: str) -> list[tu
             raise ConfigurationError(f"{info.remote} would be written outside {file}; fetch it alone under a new name")
         plan.append((info, to / relative))
     if not plan:
-        raise ObjectMissingError(f"there is nothing below {source}; `sisyphus ls` lists what there is")
+        raise ObjectMissingError(f"there is nothing below {source}")
     return plan
 
 

@@ -27,6 +27,11 @@ def duration(span: timedelta) -> str:
 
 
 def age(then: datetime, now: datetime) -> str:
-    """How long ago, roughly."""
-    seconds = (now - then).total_seconds()
-    return "just now" if seconds < 5 else f"{duration(timedelta(seconds=int(seconds))).replace('.0 s', ' s')} ago"
+    """How long ago, roughly, e.g. ``just now``, ``40 s ago``, ``3 min ago``."""
+    seconds = int((now - then).total_seconds())
+    if seconds < 5:
+        return "just now"
+    for unit, length, limit in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 48 * 3600)):
+        if seconds < limit:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds // 86_400} days ago"

@@ -11,15 +11,21 @@ from infra.commands.options import finish
 
 
 def up(
-    nodes: Annotated[int, typer.Option("--nodes", min=0, max=64, help="How many worker nodes.")] = 2,
-    port: Annotated[int | None, typer.Option("--port", help="Port of page and API; 0 takes a free one.")] = None,
-    host: Annotated[str | None, typer.Option("--host", help="Address; others than loopback need a token.")] = None,
+    nodes: Annotated[int, typer.Option("--nodes", metavar="N", min=0, max=64, help="How many worker nodes.")] = 2,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="PORT", help="Port of page and API, default 8080; 0 takes a free one."),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Address; others than loopback need SISYPHUS_TOKEN.")
+    ] = None,
     no_voice: Annotated[bool, typer.Option("--no-voice", help="Leave the speaking page out.")] = False,
     examples: Annotated[
-        Path | None, typer.Option("--examples", metavar="DIR", help="Put these files into the store once.")
+        Path | None, typer.Option("--examples", metavar="DIR", help="Put these files into the store, each once.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Where everything lives; default SISYPHUS_DATA.")
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Where everything lives; default SISYPHUS_DATA, else ./.data."),
     ] = None,
 ) -> None:
     """Start the whole system on this machine: page, API, worker nodes, storage and database.

@@ -14,21 +14,61 @@ from typer.exceptions import TyperException
 _HEADING = "Examples:\n"
 
 
-class Command(TyperCommand):
-    """A command whose docstring ends in examples.
+class _Taught:
+    """Help of a command or of a group, whose docstring ends in examples."""
 
-    They are shown below the options as they stand: rich would re-wrap them, and a wrapped line cannot be pasted.
-    """
+    help: str | None
+    _examples = ""
+
+    def teach(self) -> None:
+        """Part the examples from the text: rich would re-wrap them, and a wrapped line cannot be pasted."""
+        self.help, _, self._examples = (self.help or "").partition(_HEADING)
+
+    def show_examples(self) -> None:
+        """Print them below the options, as they stand."""
+        if self._examples:
+            sys.stdout.write(f"\n{_HEADING}{indent(dedent(self._examples).rstrip(), '  ')}\n")
+
+
+class Command(_Taught, TyperCommand):
+    """One command."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.help, _, self._examples = (self.help or "").partition(_HEADING)
+        self.teach()
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, without the type of a switch: it takes no value, so none may be shown."""
+        return _without_types_of_switches(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help, then the examples."""
         super().format_help(ctx, formatter)
-        if self._examples:
-            sys.stdout.write(f"{_HEADING}{indent(dedent(self._examples).rstrip(), '  ')}\n\n")
+        self.show_examples()
+
+
+class Group(_Taught, TyperGroup):
+    """A command that has commands of its own."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.teach()
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """As those of a command."""
+        return _without_types_of_switches(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help, then the examples."""
+        super().format_help(ctx, formatter)
+        self.show_examples()
+
+
+def _without_types_of_switches(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
 
 
 def new_app(**options: Any) -> typer.Typer:
@@ -37,6 +77,7 @@ def new_app(**options: Any) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
+        cls=Group,
         context_settings={"help_option_names": ["--help", "-h"]},
         **options,
     )
@@ -59,12 +100,13 @@ def main_of(app: typer.Typer, name: str, arguments: list[str]) -> int:
     """
     command = typer.main.get_command(app)
     is_incomplete = isinstance(command, TyperGroup) and not arguments
-    code: object = command.main(
-        ["--help"] if is_incomplete else arguments, prog_name=f"sisyphus {name}", standalone_mode=False
-    )
-    if is_incomplete:
-        return 2
-    return code if isinstance(code, int) else 0
+    try:
+        # Not `command.main`, which would answer a reader that left with exit code 1: that is a failed task's.
+        with command.make_context(f"sisyphus {name}", ["--help"] if is_incomplete else list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return 2 if is_incomplete else end.exit_code
+    return 0
 
 
 def described(error: TyperException) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -51,8 +51,7 @@ async def _watch(cluster: Cluster, record: TaskRecord, *, as_json: bool, data: P
 
     An interrupt only ends the watching: it says how to go on, and the task goes on.
     """
-    if not as_json:
-        await warn_without_nodes(cluster, record, data)
+    await warn_without_nodes(cluster, record, data)
     try:
         with _face(record, as_json=as_json) as face:
             async for event in cluster.follow(record.id):
@@ -118,6 +117,9 @@ class LiveFace:
         )
         console.print(Text.assemble((record.document.name, "bold"), f"  {record.id}"))
         self._bar = self._progress.add_task("", total=100.0, state="queued", message="")
+        # Who comes late sees how long the task has taken, not for how long it was watched.
+        age_s = (datetime.now(UTC) - record.created_at).total_seconds()
+        self._progress.tasks[0].start_time = self._progress.get_time() - max(age_s, 0.0)
 
     def __enter__(self) -> Self:
         self._progress.start()

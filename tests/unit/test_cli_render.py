@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import io
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from infra.commands.render import show
+from infra.commands.render import TaskTable, show, task_block
+from infra.commands.units import age
+from infra.commands.watching import LiveFace
 from infra.commands.words import event_line
 from schemas.event import Event, EventType
+from schemas.legacy import parse_task
+from schemas.record import TaskRecord
+from schemas.state import TaskState
 
 
 def test_a_pipe_gets_whole_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,3 +40,70 @@ def test_the_wait_before_another_try_is_rounded(delay_s: float | None, said: str
     at = datetime(2026, 1, 1, tzinfo=UTC)
     event = Event(task_id="t", seq=1, epoch=1, at=at, type=EventType.RETRY, data={"delay_s": delay_s})
     assert event_line(event) == said
+
+
+def record(name: str = "count words", **fields: object) -> TaskRecord:
+    """A task as the store has it."""
+    document = parse_task({"id": "1m8avjc489t8zx662d", "name": name, "image": "a", "commands": [{"command": ["true"]}]})
+    now = datetime.now(UTC)
+    given = {"id": document.id, "document": document, "state": TaskState.RUNNING, "seq": 1, "created_at": now, **fields}
+    return TaskRecord.model_validate(given)
+
+
+def drawn(part: RenderableType, width: int) -> list[str]:
+    """What a terminal of that width shows."""
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=True, no_color=True, highlight=False, legacy_windows=False).print(
+        part
+    )
+    return [Text.from_ansi(line).plain.rstrip() for line in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 120])
+@pytest.mark.parametrize("name", ["a", "a task whose name is longer than most lines are", "日本語のタスク"])
+def test_a_list_of_tasks_keeps_its_ids_on_a_narrow_terminal(width: int, name: str) -> None:
+    """Ids are copied from it, so they are never cut; neither are state and progress. One line per task."""
+    failed = record(name, state=TaskState.EXECUTOR_ERROR, message="a message " * 20)
+    lines = drawn(TaskTable([failed, failed]), width)
+    assert len(lines) == 3
+    for line in lines[1:]:
+        assert line.startswith("1m8avjc489t8zx662d  ")
+        assert "executor_error" in line
+        assert "0 %" in line
+
+
+def test_an_empty_list_says_so() -> None:
+    """No head without lines below it."""
+    assert drawn(TaskTable([]), 80) == ["no tasks yet"]
+
+
+def test_reported_progress_is_no_output() -> None:
+    """Lines that report progress were shown as such; the end of the log is what is left."""
+    log = "one\n::progress value=50::half way\n::notice::found it\n:: two\n"
+    lines = drawn(task_block(record(), log), 80)
+    assert lines[lines.index("last lines of its log:") + 1 :] == ["  one", "  :: two"]
+    assert "last lines of its log:" not in drawn(task_block(record(), "::progress value=50::half way\n"), 80)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-3, "just now"),
+        (4, "just now"),
+        (59, "59 s ago"),
+        (185, "3 min ago"),
+        (7300, "2 h ago"),
+        (260_000, "3 days ago"),
+    ],
+)
+def test_an_age_is_rough(seconds: int, said: str) -> None:
+    """One unit is enough to tell yesterday from just now."""
+    now = datetime.now(UTC)
+    assert age(now - timedelta(seconds=seconds), now) == said
+
+
+def test_who_watches_late_sees_how_long_it_has_taken() -> None:
+    """The clock beside the bar is the task's, not the watcher's."""
+    late = record(created_at=datetime.now(UTC) - timedelta(minutes=5))
+    face = LiveFace(late, Console(file=io.StringIO()))
+    assert (face._progress.tasks[0].elapsed or 0) >= 300
