@@ -130,6 +130,23 @@ async def test_every_error_is_a_problem_document(client, method, path, status):
     assert answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/tasks", "GET, POST"),
+        ("PUT", "/v1/tasks/unknown", "GET"),
+        ("GET", "/v1/tasks/unknown/cancel", "POST"),
+        ("POST", "/openapi.json", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_is_not_possible_is_told_which_are(client, method, path, allowed):
+    """All that the path takes, each of which has a route of its own: in the header and in words."""
+    answer = await client.request(method, path)
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == allowed
+    assert answer.json()["detail"] == f"{method} is not possible here; what is: {allowed}"
+
+
 async def test_a_list_can_be_narrowed(client, app):
     """State, workflow, session and limit hold together, newest first."""
     for name, tags in (("one", {}), ("two", {"session": "s1"}), ("three", {"session": "s1"})):
