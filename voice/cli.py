@@ -98,10 +98,19 @@ async def _say(
     from infra.commands.ending import OF_STATE
     from voice.say import say as say_file
 
+    kinds: set[str] = set()
+
+    def on_event(event: dict[str, Any]) -> None:
+        kinds.add(str(event["type"]))
+        _print_event(event)
+
     async with open_cluster(settings) as cluster:
         spoken = await say_file(
-            cluster, request, out, session=session, transcript=transcript, deadline_s=deadline, on_event=_print_event
+            cluster, request, out, session=session, transcript=transcript, deadline_s=deadline, on_event=on_event
         )
+    if "heard" not in kinds:
+        sys.stderr.write(f"no words were heard in {request}\n")
+    typer.echo(f"reply: {out}, {spoken.reply_s:.1f} s of speech")
     return max((int(OF_STATE[record.state]) for record in spoken.records if record.is_terminal), default=0)
 
 

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from infra.commands.units import age, duration, size
+from infra.commands.units import age, duration, legible, size
 from infra.commands.words import ITEM_MARK, STATE_STYLE, state_text
 from schemas.failure import Failure
 from schemas.record import NodeRecord, TaskRecord
@@ -43,16 +43,16 @@ def show(*parts: RenderableType) -> None:
 
 
 def _grid(*heads: str, yielding: Collection[str] = ()) -> Table:
-    """A table without lines. Where the terminal is narrow, the `yielding` columns are cut and the others are not."""
+    """A table without lines. Where the terminal is narrow, the `yielding` columns are wrapped and no others."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
     for head in heads:
-        table.add_column(head, no_wrap=head not in yielding, overflow="ellipsis")
+        table.add_column(head, no_wrap=head not in yielding, overflow="fold" if head in yielding else "ellipsis")
     return table
 
 
 def _cut(text: str) -> Text:
-    """Text for a yielding column: one line, as long as the terminal lets it be."""
-    return Text(text, no_wrap=True, overflow="ellipsis")
+    """Text that is cut instead: one line, as long as the terminal lets it be."""
+    return Text(legible(text), no_wrap=True, overflow="ellipsis")
 
 
 class TaskTable:
@@ -93,16 +93,18 @@ def task_block(record: TaskRecord, log_tail: str) -> RenderableType:
     """One task in detail."""
     task = record.document
     style = STATE_STYLE.get(record.state, "cyan")
-    head = Text.assemble((task.name, "bold"), f"  {record.id}  ", (record.state.value, f"bold {style}"))
+    head = Text.assemble((legible(task.name), "bold"), f"  {record.id}  ", (record.state.value, f"bold {style}"))
     facts = [f"workflow {task.workflow}", f"image {task.image}", f"priority {task.priority}"]
     if record.node:
         facts.append(f"node {record.node}")
-    parts: list[RenderableType] = [head, Text(" · ".join(facts), style="dim"), Text(_times(record), style="dim")]
+    about = Text(legible(" · ".join(facts)), style="dim")
+    parts: list[RenderableType] = [head, about, Text(_times(record), style="dim")]
     if not record.is_terminal:
-        said = f": {record.message}" if record.message else ""
-        parts.append(Text(f"{record.progress:.0f} %{said}" + (", cancel requested" if record.cancel_requested else "")))
+        said = f": {legible(record.message)}" if record.message else ""
+        wish = ", cancel requested" if record.cancel_requested else ""
+        parts.append(Text(f"{record.progress:.0f} %{said}{wish}"))
     if record.result:
-        parts.append(Text.assemble("result  ", (record.result, "bold green")))
+        parts.append(Text.assemble("result  ", (legible(record.result), "bold green")))
     parts.append(Padding(todo_block(record), (1, 0, 0, 0)))
     if record.outputs:
         parts.append(Padding(output_block(record), (1, 0, 0, 0)))
@@ -132,15 +134,15 @@ def todo_block(record: TaskRecord) -> RenderableType:
     lines: list[RenderableType] = []
     for item in record.todos:
         mark, style = ITEM_MARK[item.state]
-        lines.append(Text.assemble((f"  {mark} ", style), (item.title, "" if style != "dim" else "dim")))
+        lines.append(Text.assemble((f"  {mark} ", style), (legible(item.title), "" if style != "dim" else "dim")))
     return Group(*lines)
 
 
 def output_block(record: TaskRecord) -> RenderableType:
     """What was stored, and where."""
-    table = _grid("output", "size", "sha256")
+    table = _grid("output", "size", "sha256", yielding=("output",))
     for output in record.outputs:
-        table.add_row(Text(str(output.remote)), size(output.size_bytes), output.sha256[:12])
+        table.add_row(Text(legible(str(output.remote))), size(output.size_bytes), output.sha256[:12])
     return table
 
 
@@ -149,7 +151,7 @@ def failure_block(failure: Failure) -> RenderableType:
     is_said = f"exit code {failure.exit_code}" in failure.message or failure.exit_code is None
     code = "" if is_said else f", exit code {failure.exit_code}"
     where = f" at {failure.item}" if failure.item else ""
-    return Text.assemble((failure.message, "red"), (f"  ({failure.cause.value}{where}{code})", "dim"))
+    return Text.assemble((legible(failure.message), "red"), (f"  ({failure.cause.value}{where}{code})", "dim"))
 
 
 def _said(log: str) -> list[str]:
@@ -158,7 +160,7 @@ def _said(log: str) -> list[str]:
 
 
 def _tail_block(lines: Sequence[str]) -> RenderableType:
-    return Group(Text("last lines of its log:", style="dim"), *(Text(f"  {line}") for line in lines))
+    return Group(Text("last lines of its log:", style="dim"), *(Text(f"  {legible(line)}") for line in lines))
 
 
 def ending_block(record: TaskRecord) -> RenderableType:
@@ -166,7 +168,7 @@ def ending_block(record: TaskRecord) -> RenderableType:
     style = STATE_STYLE.get(record.state, "cyan")
     mark = "✓" if record.state is TaskState.COMPLETE else "✗"
     took = f" in {duration(record.finished_at - record.created_at)}" if record.finished_at else ""
-    result = f": {record.result}" if record.result else ""
+    result = f": {legible(record.result)}" if record.result else ""
     parts: list[RenderableType] = [Text.assemble((f"{mark} {record.state.value}", f"bold {style}"), f"{took}{result}")]
     if record.outputs:
         parts.append(output_block(record))
@@ -180,7 +182,7 @@ def ending_block(record: TaskRecord) -> RenderableType:
 def template_block(template: Template) -> RenderableType:
     """One template with its parameters and an example."""
     head = Text.assemble((template.name, "bold"), f"  {template.sentence}")
-    table = _grid("", "", "")
+    table = _grid("name", "type", "description", yielding=("description",))
     for name, parameter in template.parameters.items():
         kind = ", ".join(parameter.choices) or parameter.type.value
         default = "" if parameter.is_required else f" (default {parameter.default})"

@@ -11,6 +11,7 @@ import typer
 from infra.cluster import Cluster
 from infra.commands.ending import OF_STATE, ExitCode
 from infra.commands.options import again, client_settings, print_json, with_cluster
+from infra.commands.units import legible
 from infra.commands.without_nodes import warn_without_nodes
 from infra.errors import ConfigurationError
 from infra.identity import new_id
@@ -118,7 +119,7 @@ def _submit(task: TaskDocument, *, wait: bool, as_json: bool, data: Path | None)
             print_json(view(record))
         else:
             what = "accepted" if submission.created else f"known already, {record.state.value}"
-            typer.echo(f"{record.id}  {record.document.name}: {what}")
+            typer.echo(f"{record.id}  {legible(record.document.name)}: {what}")
             typer.echo(f"  watch it: {again(f'watch {record.id}', data)}")
         return OF_STATE[record.state] if wait else ExitCode.COMPLETE
 

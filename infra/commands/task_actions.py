@@ -11,6 +11,7 @@ import typer
 from infra.cluster import Cluster
 from infra.commands.ending import ExitCode
 from infra.commands.options import again, print_json, with_cluster
+from infra.commands.units import legible
 from schemas.failure import RefusalError
 from schemas.ids import checked_id
 from schemas.record import TaskRecord
@@ -126,10 +127,11 @@ async def _tail(cluster: Cluster, record: TaskRecord) -> str:
 def _canceled(task: str, record: TaskRecord | None) -> str:
     if record is None:
         return f"there is no task {task} yet; if it arrives, it will not be run"
+    name = legible(record.document.name)
     if record.state is TaskState.CANCELED:
-        return f"{record.document.name} is canceled"
+        return f"{name} is canceled"
     if record.is_terminal:
-        return f"{record.document.name} has ended already: {record.state.value}"
+        return f"{name} has ended already: {record.state.value}"
     if record.committed:
-        return f"{record.document.name} is storing its last outputs; it is too late to cancel it"
-    return f"{record.document.name} is being stopped"
+        return f"{name} is storing its last outputs; it is too late to cancel it"
+    return f"{name} is being stopped"

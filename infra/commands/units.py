@@ -1,8 +1,16 @@
-"""How amounts are written for people: sizes, durations, ages. Pure."""
+"""How amounts and texts of others are written for people. Pure."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+
+#: Control characters but tab and newline: in a name or a message of somebody else they would steer the terminal.
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\N{REPLACEMENT CHARACTER}")
+
+
+def legible(text: str) -> str:
+    """A text that somebody else wrote, without what could move the cursor, change colours or hide lines."""
+    return text.translate(_CONTROLS)
 
 
 def size(count: float) -> str:

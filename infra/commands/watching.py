@@ -14,20 +14,32 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
 from rich.text import Text
 
 from infra.cluster import Cluster
 from infra.commands.ending import OF_STATE, ExitCode
 from infra.commands.options import again, print_json
 from infra.commands.render import ending_block, show
-from infra.commands.units import duration
+from infra.commands.units import duration, legible
 from infra.commands.without_nodes import warn_without_nodes
 from infra.commands.words import STATE_STYLE, event_line
 from schemas.event import Event, EventType
 from schemas.record import TaskRecord
 from schemas.state import TaskState
 from schemas.todo import ItemState
+
+#: Columns from which on there is room for a long bar and for a message beside it.
+_WIDE = 80
 
 
 class Face(Protocol):
@@ -95,8 +107,16 @@ class PlainFace:
         """Print the event if it says something to people."""
         self._start = self._start or event.at
         if (line := event_line(event)) is not None:
-            sys.stdout.write(f"{duration(event.at - self._start):>10}  {line}\n")
+            sys.stdout.write(f"{duration(event.at - self._start):>10}  {legible(line)}\n")
             sys.stdout.flush()
+
+
+class _MessageColumn(ProgressColumn):
+    """The latest milestone; where the terminal is narrow it is cut, and nothing else."""
+
+    def render(self, task: Task) -> Text:
+        """One line of it."""
+        return Text(legible(task.fields["message"]), style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class LiveFace:
@@ -108,14 +128,14 @@ class LiveFace:
         self._reported = False
         self._progress = Progress(
             TextColumn("{task.fields[state]}"),
-            BarColumn(bar_width=32),
+            BarColumn(bar_width=32 if console.width >= _WIDE else 12),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[message]}", style="dim", markup=False),
+            _MessageColumn(table_column=Column(no_wrap=False)),
             console=console,
             transient=True,
         )
-        console.print(Text.assemble((record.document.name, "bold"), f"  {record.id}"))
+        console.print(Text.assemble((legible(record.document.name), "bold"), f"  {record.id}"))
         self._bar = self._progress.add_task("", total=100.0, state="queued", message="")
         # Who comes late sees how long the task has taken, not for how long it was watched.
         age_s = (datetime.now(UTC) - record.created_at).total_seconds()
@@ -165,4 +185,4 @@ class LiveFace:
 
     def _say(self, line: str | None, style: str) -> None:
         if line:
-            self._progress.console.print(Text(f"  {line}", style=style))
+            self._progress.console.print(Text(f"  {legible(line)}", style=style))
