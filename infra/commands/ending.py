@@ -119,8 +119,9 @@ def _rejected(problems: tuple[Problem, ...], subject: str) -> tuple[ExitCode, st
     title = f"{subject or 'this'} cannot be accepted, it has {len(problems)} problems:"
     if len(problems) == 1:
         title = f"{subject} cannot be accepted: {_line(problems[0])}" if subject else _line(problems[0])
-    hint = "`sisyphus submit --help` shows a document that can be accepted." if subject else ""
-    return ExitCode.USAGE, title, hint
+    if problems[0].field.startswith(("parameters.", "values")):
+        return ExitCode.USAGE, title, "`sisyphus templates` shows what each template takes."
+    return ExitCode.USAGE, title, "`sisyphus submit --help` shows a document that can be accepted." if subject else ""
 
 
 def _judged(error: BaseException) -> tuple[ExitCode, str, str]:

@@ -35,7 +35,7 @@ def submit(
 
 def run(
     template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Name, as `sisyphus templates` lists it.")],
-    values: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Its parameters.")] = None,
+    values: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its parameters.")] = None,
     wait: Wait = False,
     as_json: AsJson = False,
     data: Data = None,

@@ -61,6 +61,7 @@ def test_a_bad_document_lists_every_problem(sisyphus):
         (["run", "count-wrds"], b"did you mean count-words?"),
         (["run", "count-words", "source"], b"not of the form key=value"),
         (["run", "count-words"], b"count-words needs source"),
+        (["run", "count-words"], b"`sisyphus templates` shows what each template takes"),
         (["get", "nowhere", "x"], b"not a remote path"),
         (["get", "sisyphus:nothing", "x"], b"does not exist"),
         (["get", "sisyphus:nothing/", "x"], b"nothing below"),
