@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 #: In the order in which they run; each is a module that prints one JSON document.
-NAMES = ["engine", "runtimes", "rest", "staging", "matching", "voice"]
+NAMES = ["commands", "engine", "runtimes", "rest", "staging", "matching", "voice"]
 
 
 def main(names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the system costs at rest, and how quickly the command line answers: ``python -m benchmarks.rest``."""
+"""What the system costs at rest: ``python -m benchmarks.rest``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,21 +34,6 @@ def tree(pid: int) -> list[int]:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         found += tree(int(child))
     return found
-
-
-def command_line() -> dict[str, Any]:
-    """Wall milliseconds of ``sisyphus --help``, beside a bare interpreter."""
-
-    def wall(command: list[str]) -> float:
-        runs: list[float] = []
-        for _ in range(9):
-            begin = time.perf_counter()
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-            runs.append((time.perf_counter() - begin) * 1000)
-        return round(statistics.median(runs), 1)
-
-    sisyphus = str(Path(sys.executable).with_name("sisyphus"))
-    return {"help_p50_ms": wall([sisyphus, "--help"]), "floor_bare_python_ms": wall([sys.executable, "-c", "pass"])}
 
 
 def at_rest(command: list[str], settle_s: float, **env: str) -> dict[str, Any]:
@@ -84,7 +68,6 @@ def measure() -> dict[str, Any]:
         check=True,
     )
     return {
-        "command_line": command_line(),
         "floor_bare_python_rss_mb": round(int(bare.stdout) / 1024, 1),
         "worker_bubblewrap": at_rest([*run, "worker"], 5, SISYPHUS_RUNTIME="bwrap://"),
         "voice_server": at_rest([*run, "voice", "serve"], 30, SISYPHUS_PORT="18080"),

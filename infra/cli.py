@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
-from textwrap import dedent, indent
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from infra.commands.unread import print_text
 
 if TYPE_CHECKING:
     import typer
@@ -56,34 +56,39 @@ A cluster that runs tasks in containers, and that you can talk to.
 """
 _TAIL = """\
 Examples:
-  sisyphus up                                        the whole system: page, API, two nodes
-  sisyphus submit task.json --wait                   run a task and watch it
+  sisyphus up                         the whole system: page, API, two nodes
+  sisyphus submit task.json --wait    run a task and watch it
   sisyphus run count-words source=sisyphus:reports/annual-report.txt --wait
-  sisyphus status                                    what is going on
+  sisyphus status                     what is going on
 
 Every command explains itself: sisyphus COMMAND --help
-Options of every command: --data DIR (or SISYPHUS_DATA), the directory of the system. `--version` prints the version.
-Exit codes: 0 complete, 1 the task's command failed, 2 bad document or usage, 3 system error, 4 canceled.
+Where the system lives: --data DIR behind any command, or SISYPHUS_DATA.
+Version: sisyphus --version
+Exit codes: 0 complete, 1 the task's command failed, 2 bad document or usage,
+            3 system error, 4 canceled, 130 interrupted
 """
 
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:  # while the command was being loaded
+        sys.exit(130)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Never raises for what a user can cause."""
     if not arguments or arguments[0] in {"--help", "-h", "help"}:
         if len(arguments) > 1 and arguments[0] == "help":
-            return run([arguments[1], "--help"])
-        sys.stdout.write(_help(sys.stdout.isatty()))
+            return run([*arguments[1:], "--help"])
+        print_text(_help(sys.stdout.isatty()), sys.stdout)
         return 0 if arguments else 2
     name, rest = arguments[0], list(arguments[1:])
     if name == "--version":
         from importlib.metadata import version
 
-        sys.stdout.write(f"sisyphus {version('sisyphus-cluster')}\n")
+        print_text(f"sisyphus {version('sisyphus-cluster')}\n", sys.stdout)
         return 0
     if name not in COMMANDS:
         return _unknown(name)
@@ -93,55 +98,41 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _call(name: str, rest: list[str]) -> int:
-    import typer
-
-    command = typer.main.get_command(_load(name))
-    # Shown below the options as they stand: rich would re-wrap them, and a wrapped command line cannot be pasted.
-    command.help, heading, examples = (command.help or "").partition("Examples:\n")
-    result: object = command.main(rest, prog_name=f"sisyphus {name}", standalone_mode=False)
-    if heading and not {"--help", "-h"}.isdisjoint(rest):
-        sys.stdout.write(f"{heading}{indent(dedent(examples).rstrip(), '  ')}\n\n")
-    return result if isinstance(result, int) else 0
-
-
-def _load(name: str) -> typer.Typer:
-    """The command's Typer application; a plain function becomes one.
+    """Load the command and run it.
 
     Raises:
         ConfigurationError: its packages are not installed; the message says how to install them.
     """
-    import typer
-
+    from infra.commands.usage import main_of
     from infra.errors import ConfigurationError
 
     entry = COMMANDS[name]
-    module, _, attribute = entry.target.partition(":")
     try:
-        target: Any = getattr(import_module(module), attribute)
+        return main_of(load(name), name, rest)
     except ModuleNotFoundError as error:
         if not entry.extra or (error.name or "").partition(".")[0] in _OURS:
             raise
         message = f"`sisyphus {name}` needs the package {error.name!r}; install it with: "
         raise ConfigurationError(f"{message}pip install 'sisyphus-cluster[{entry.extra}]'") from error
-    if isinstance(target, typer.Typer):
-        return target
-    app = typer.Typer(
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
-        context_settings={"help_option_names": ["--help", "-h"]},
-    )
-    app.command(name)(target)
-    return app
+
+
+def load(name: str) -> typer.Typer:
+    """The command's Typer application. Raises ModuleNotFoundError where its packages are not installed."""
+    from infra.commands.usage import app_of
+
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    return app_of(getattr(import_module(module), attribute), name)
 
 
 def _unknown(name: str) -> int:
+    from difflib import get_close_matches
+
     what = "option" if name.startswith("-") else "command"
     near = get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean `sisyphus {near[0]}`?" if near else "`sisyphus --help` lists them."
     if what == "option":
         hint = "options come behind the command, as in `sisyphus status --data DIR`."
-    sys.stderr.write(f"error: there is no {what} {name!r}; {hint}\n")
+    print_text(f"error: there is no {what} {name!r}; {hint}\n", sys.stderr)
     return 2
 
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 from infra.broker import Broker, open_broker
-from infra.errors import BrokerError, ObjectMissingError, UnknownTaskError
+from infra.errors import BrokerError, UnknownTaskError
 from infra.identity import new_id
 from infra.log import get_logger
-from infra.object_store import ObjectInfo, ObjectStores, OnBytes
+from infra.object_client import ObjectClient
+from infra.object_store import ObjectStores
 from infra.settings import Settings
 from infra.state_store import LogChunk, StateStore, Submission, Topic, open_state_store
 from schemas.event import Event
 from schemas.failure import DocumentError, Problem
-from schemas.paths import RESERVED_PREFIX, Remote, Scheme
 from schemas.record import TaskRecord
 from schemas.task import TaskDocument
 
@@ -32,11 +31,12 @@ _POLL_S = 1.0
 _PUBLISH_S = 1.0
 
 
-class Cluster:
+class Cluster(ObjectClient):
     """A connection to one cluster: its state store, its object stores and, if it has one, its broker."""
 
     def __init__(self, settings: Settings, store: StateStore, objects: ObjectStores, broker: Broker | None) -> None:
-        self.settings, self.store, self.objects, self.broker = settings, store, objects, broker
+        super().__init__(settings, objects)
+        self.store, self.broker = store, broker
 
     async def submit(self, task: TaskDocument) -> Submission:
         """Accept a task. Idempotent by the document's id; without one, each call is a new task.
@@ -115,66 +115,29 @@ class Cluster:
                     return
                 await listener.wait(0.3)
 
-    async def put(self, source: Path, remote: Remote, on_bytes: OnBytes | None = None) -> ObjectInfo:
-        """Store a local file. Raises StorageError, StorageRefusedError."""
-        return await self.objects.at(remote).store(source, remote, on_bytes)
-
-    async def get(self, remote: Remote, to: Path, on_bytes: OnBytes | None = None) -> ObjectInfo:
-        """Fetch an object into a local file, atomically. Raises ObjectMissingError, StorageError."""
-        part = to.with_name(f".{to.name}.{new_id()}.part")
-        try:
-            info = await self.objects.at(remote).fetch(remote, part, on_bytes)
-            part.replace(to)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-        return info
-
-    async def ls(self, prefix: Remote | None = None) -> AsyncIterator[ObjectInfo]:
-        """Objects below a prefix (default: the whole default bucket), without the cluster's own."""
-        where = prefix or Remote(Scheme.BUCKET, self.settings.default_bucket, "")
-        async for info in self.objects.at(where).list(where):
-            if not info.remote.key.startswith(RESERVED_PREFIX):
-                yield info
-
-    async def read_text(self, remote: Remote, limit_bytes: int = 65_536) -> str:
-        """The beginning of a small text object.
-
-        Raises:
-            ObjectMissingError: there is no such object.
-        """
-        info = await self.objects.at(remote).stat(remote)
-        if info is None:
-            raise ObjectMissingError(f"{remote} does not exist")
-        self.settings.work_root.mkdir(parents=True, exist_ok=True)
-        part = self.settings.work_root / f".read-{new_id()}"
-        try:
-            await self.objects.at(remote).fetch(remote, part)
-            with part.open("rb") as file:
-                return file.read(limit_bytes).decode(errors="replace")
-        finally:
-            part.unlink(missing_ok=True)
-
     async def close(self) -> None:
         """Close every connection. Idempotent."""
         if self.broker:
             await self.broker.close()
-        await self.objects.close()
+        await super().close()
         await self.store.close()
 
 
 @asynccontextmanager
-async def open_cluster(settings: Settings) -> AsyncGenerator[Cluster]:
+async def open_cluster(settings: Settings, *, submits: bool = True) -> AsyncGenerator[Cluster]:
     """Connect to the cluster that the settings name.
 
     A broker that does not answer is no reason to refuse work: rows are claimed from the store.
+
+    Args:
+        settings: where the parts are.
+        submits: whether tasks are submitted through this connection; nothing else needs the broker.
     """
     settings.data.mkdir(parents=True, exist_ok=True)
     store = await open_state_store(settings.database_url)
     broker: Broker | None = None
     try:
-        broker = await open_broker(settings)
+        broker = await open_broker(settings) if submits else None
     except BrokerError as error:
         log.warning("broker_unreachable", error=str(error), consequence="tasks are claimed from the store")
     cluster = Cluster(settings, store, ObjectStores(settings), broker)

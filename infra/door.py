@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from ipaddress import ip_address
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -23,6 +22,7 @@ from infra.cluster import Cluster, open_cluster
 from infra.door_guard import Guard
 from infra.door_problems import install_problems
 from infra.errors import ConfigurationError, StateStoreError
+from infra.listening import check_exposure, open_socket, url_of
 from infra.log import get_logger
 from infra.settings import Settings
 
@@ -87,6 +87,8 @@ def build_app(settings: Settings, doors: Sequence[str] = ("tasks",)) -> FastAPI:
         ConfigurationError: an unknown door, a door whose packages are missing, or no token where one is needed.
     """
     check_exposure(settings)
+    if not doors:
+        raise ConfigurationError(f"no door is named; there are {', '.join(DOORS)}")
     door = Door(settings)
 
     @asynccontextmanager
@@ -110,55 +112,6 @@ def build_app(settings: Settings, doors: Sequence[str] = ("tasks",)) -> FastAPI:
     app.add_api_route("/", _landing, include_in_schema=False)
     app.add_middleware(Guard, settings=settings, public=door.public)
     return app
-
-
-def check_exposure(settings: Settings) -> None:
-    """Refuse to listen to the network without a token.
-
-    Raises:
-        ConfigurationError: others can reach the host's address, and no token is set.
-    """
-    if not is_loopback(settings.host) and not settings.published_on_loopback and not _token(settings):
-        raise ConfigurationError(
-            f"listening on {settings.host} lets anybody on the network run commands here; set SISYPHUS_TOKEN to a "
-            "long random word (e.g. from `openssl rand -hex 24`), or listen on 127.0.0.1"
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def open_socket(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a taken port is known before anything is started.
-
-    Raises:
-        ConfigurationError: the address cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        opened.bind((host.strip("[]"), port))
-    except (OSError, UnicodeError) as error:
-        opened.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {reason}; stop what uses it, or choose another with --port (0: any)"
-        ) from None
-    return opened
-
-
-def url_of(settings: Settings, listening: socket.socket) -> str:
-    """The address to type into a browser on this machine."""
-    host = settings.host
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
 
 async def serve(settings: Settings, doors: Sequence[str], listening: socket.socket | None = None) -> None:
@@ -211,10 +164,6 @@ class _Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self._stopping.set()
         self.handle_exit(number, None)
-
-
-def _token(settings: Settings) -> str:
-    return settings.token.get_secret_value() if settings.token else ""
 
 
 def _installer(name: str) -> Callable[[FastAPI, Door], None]:

@@ -6,7 +6,7 @@ A message for people never holds a traceback or a server path; those are in the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from infra.errors import (
     ObjectMissingError,
@@ -70,12 +71,22 @@ def install_problems(app: FastAPI) -> None:
 
 def _http(request: Request, error: Exception) -> ProblemResponse:
     http = cast("HTTPException", error)
-    detail = str(http.detail)
+    detail, headers = str(http.detail), http.headers
     if detail == HTTPStatus(http.status_code).phrase:
-        detail = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not possible here"}.get(
-            http.status_code, ""
-        )
-    return problem(http.status_code, detail, headers=http.headers)
+        detail = f"there is nothing at {request.url.path}" if http.status_code == HTTPStatus.NOT_FOUND else ""
+    if http.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(_methods_at(request))
+        detail, headers = f"{request.method} is not possible here; what is: {allowed}", {"Allow": allowed}
+    return problem(http.status_code, detail, headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Every method that the path of a request takes. Each has a route of its own, and a route knows only its own."""
+    return [
+        method
+        for method in HTTPMethod
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _validation(_request: Request, error: Exception) -> ProblemResponse:

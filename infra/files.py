@@ -31,6 +31,8 @@ PART = ".sisyphus-part-"
 _COPY_STEP = 64 * 1024 * 1024
 #: Age in seconds at which an unfinished file is a crash's: a live writer touches its file all the time.
 _STALE_S = 24 * 3600.0
+#: How often a file is begun in a folder that others remove.
+_TRIES = 100
 _CONFLICT = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
 
@@ -62,14 +64,19 @@ def open_regular(path: Path, what: object) -> Generator[tuple[int, os.stat_resul
 @contextmanager
 def new_part(folder: Path) -> Generator[tuple[Path, int]]:
     """An unfinished file in `folder`, made if need be; at the end it is gone unless it was renamed."""
+    tries = 0
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f"{PART}{secrets.token_hex(8)}"
         try:
             file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             break
-        except FileNotFoundError:  # the folder was empty and is gone again: somebody deleted its last object
-            continue
+        except FileNotFoundError:
+            # The folder was empty and is gone again: somebody deleted its last object. Not for ever: in /proc no
+            # file can be made either.
+            tries += 1
+            if tries == _TRIES:
+                raise
     try:
         yield part, file
     finally:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import tomllib
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +26,9 @@ from pydantic_settings import (
 from infra.errors import ConfigurationError
 from schemas.ids import DEFAULT_QUEUE
 from schemas.lease import LeaseTerms
+
+#: Variable that names the settings file.
+_CONFIG = "SISYPHUS_CONFIG"
 
 
 class Settings(BaseSettings):
@@ -155,7 +160,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, the environment over the file."""
-        file = os.environ.get("SISYPHUS_CONFIG")
+        file = os.environ.get(_CONFIG)
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
         return (*sources, TomlConfigSettingsSource(settings_cls, Path(file))) if file else sources
 
@@ -167,11 +172,37 @@ def load_settings(**overrides: object) -> Settings:
         ConfigurationError: a value is out of its bounds; the message names the setting.
     """
     given = {key: value for key, value in overrides.items() if value is not None}
+    _check_file(os.environ.get(_CONFIG))
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        lines = [f"SISYPHUS_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError("; ".join(lines)) from None
+        raise ConfigurationError("; ".join(_explained(e["loc"], e["msg"]) for e in error.errors())) from None
+
+
+def _check_file(file: str | None) -> None:
+    """A settings file that is named must be there and sound: without it, the defaults would silently hold.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not TOML.
+    """
+    if not file:
+        return
+    try:
+        with Path(file).open("rb") as stream:
+            tomllib.load(stream)
+    except OSError as error:
+        raise ConfigurationError(f"{_CONFIG}: {file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{_CONFIG}: {file} is not TOML: {error}") from None
+
+
+def _explained(place: tuple[int | str, ...], message: str) -> str:
+    """One wrong setting by the name of its variable."""
+    unparsed = re.search(r'error parsing value for field "(\w+)"', message)
+    if unparsed is not None:
+        name = f"SISYPHUS_{unparsed[1].upper()}"
+        return f"{name}: must be a JSON object; its parts can be given alone, as {name}__PART=value"
+    return f"SISYPHUS_{'__'.join(map(str, place)).upper()}: {message.removeprefix('Value error, ')}"
 
 
 def child_environment(settings: Settings, **extra: str) -> dict[str, str]:

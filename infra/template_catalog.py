@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -51,7 +52,9 @@ class Catalog:
         for template in self:
             if wanted in {template.name, template.title.lower().replace(" ", "-")}:
                 return template
-        message = f"there is no template {name!r}; there are {', '.join(self.templates) or 'none'}"
+        near = get_close_matches(wanted, self.templates, n=1)
+        hint = f"did you mean {near[0]}? There are" if near else "there are"
+        message = f"there is no template {name!r}; {hint} {', '.join(self.templates) or 'none'}"
         raise DocumentError([Problem(code="template_unknown", field="template", message=message)])
 
 

@@ -17,10 +17,14 @@ class Problem(Document):
 
 
 class DocumentError(ValueError):
-    """A document was rejected; every problem names the field, the value and the rule."""
+    """A document was rejected; every problem names the field, the value and the rule.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+    Attributes:
+        subject: what was rejected, where that is not plain, e.g. the name of a file.
+    """
+
+    def __init__(self, problems: Iterable[Problem], subject: str = "") -> None:
+        self.problems, self.subject = tuple(problems), subject
         super().__init__("; ".join(f"{p.field or 'document'}: {p.message}" for p in self.problems))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -29,6 +30,8 @@ def parse_json(body: bytes | str) -> TaskDocument:
         DocumentError: it is too long, not JSON, not an object, or breaks a rule; every problem is listed.
     """
     raw = body.encode() if isinstance(body, str) else body
+    if not raw.strip():
+        raise _single("json", "it is empty, and a task document is a JSON object")
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise _single("too_large", f"a document has at most {MAX_DOCUMENT_BYTES} bytes, this one has {len(raw)}")
     try:
@@ -48,7 +51,7 @@ def parse_task(value: object) -> TaskDocument:
         DocumentError: every problem has a stable code, the field's path, and one sentence.
     """
     if not isinstance(value, Mapping):
-        raise _single("type", f"a task document is a JSON object, not {type(value).__name__}")
+        raise _single("type", f"a task document is a JSON object, not {_NAMES.get(type(value), 'a value')}")
     raw = dict(cast("Mapping[str, Any]", value))
     raw = _modernised(raw)
     for side in ("inputs", "outputs"):
@@ -57,7 +60,7 @@ def parse_task(value: object) -> TaskDocument:
     try:
         return TaskDocument.model_validate(raw)
     except ValidationError as error:
-        found = [_problem(cast("dict[str, Any]", e)) for e in error.errors(include_url=False)[:32]]
+        found = [_problem(cast("dict[str, Any]", e), raw) for e in error.errors(include_url=False)[:32]]
         raise DocumentError(_causes(found)) from None
     except RecursionError:
         raise _single("depth", "the document is nested too deeply") from None
@@ -119,12 +122,25 @@ _WORDS = {
 }
 
 
-def _problem(error: dict[str, Any]) -> Problem:
+#: What Python calls otherwise than JSON.
+_NAMES: dict[type, str] = {
+    list: "a list",
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def _problem(error: dict[str, Any], raw: Mapping[str, Any]) -> Problem:
     path = ""
     for part in error["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     if error["type"] == "missing":
-        return Problem(code="missing", field=path, message=f"{path} is required")
+        near = get_close_matches(path, raw, n=1, cutoff=0.75)
+        hint = f"; is {near[0]!r} meant to be it?" if near else ""
+        return Problem(code="missing", field=path, message=f"{path} is required{hint}")
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, RefusalError):
         return Problem(code=cause.code, field=cause.field or path, message=str(cause))

@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.log import setup_logging
-from infra.settings import Settings, load_settings
-from voice.vendor_logs import tame_vendors
+from infra.commands.options import Data, finish
+from infra.commands.usage import Command, new_app
 
-voice = typer.Typer(
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+voice = new_app(
     name="voice",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["--help", "-h"]},
-    help="Serve spoken calls, or speak a WAV file to the system.",
+    help="""Serve spoken calls, or speak a WAV file to the system.
+
+    Examples:
+      sisyphus voice serve --port 9000
+      sisyphus voice say request.wav --out reply.wav
+    """,
 )
 
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="Directory of the system; default SISYPHUS_DATA, else ./.data."),
-]
 
-
-@voice.command()
+@voice.command(cls=Command)
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; off loopback SISYPHUS_TOKEN is needed.")
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on; off loopback SISYPHUS_TOKEN is needed.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="Port, default 8080; 0 takes any free one.")] = None,
     fd: Annotated[int | None, typer.Option(hidden=True, help="A socket that is already bound.")] = None,
     data: Data = None,
 ) -> None:
-    """Serve the page and calls over WebRTC and WebSocket. SIGTERM and Ctrl-C end it; running tasks go on."""
+    """Serve the page and calls over WebRTC and WebSocket.
+
+    SIGTERM and Ctrl-C end it; running tasks go on. `sisyphus up` does this too, together with all else.
+
+    Examples:
+      sisyphus voice serve
+      sisyphus voice serve --port 9000 --data ~/sisyphus
+      SISYPHUS_TOKEN=$(openssl rand -hex 24) sisyphus voice serve --host 0.0.0.0
+    """
+    import asyncio
+    import socket
+
     from infra.door import serve as serve_door
+    from infra.log import setup_logging
+    from infra.settings import load_settings
 
     settings = load_settings(data=data, host=host, port=port)
     setup_logging(settings.log_level, settings.log_format)
@@ -48,27 +56,39 @@ def serve(
     asyncio.run(serve_door(settings, ["voice"], listening))
 
 
-@voice.command()
+@voice.command(cls=Command)
 def say(
     request: Annotated[Path, typer.Argument(metavar="REQUEST.wav", help="What is said: 16-bit PCM, any rate.")],
     out: Annotated[Path, typer.Option("--out", metavar="REPLY.wav", help="Takes what the system says.")],
     transcript: Annotated[
         Path | None, typer.Option(metavar="T.jsonl", help="Takes one JSON line per event: t, type, text, task, …")
     ] = None,
-    session: Annotated[str | None, typer.Option(help="Go on with this session; default: a new one.")] = None,
-    deadline: Annotated[float, typer.Option(min=1, help="Seconds after which it is given up.")] = 600.0,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on with this session; default: a new one.")
+    ] = None,
+    deadline: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="Seconds after which it is given up.")
+    ] = 600.0,
     data: Data = None,
 ) -> None:
     """Speak a WAV file to the running system, in real time, until its tasks have ended and been spoken.
 
     The exit code is that of the tasks: 0 complete, 1 a command failed, 3 a system error, 4 canceled.
+
+    Examples:
+      sisyphus voice say request.wav --out reply.wav
+      sisyphus voice say request.wav --out reply.wav --transcript turns.jsonl --deadline 60
     """
+    import asyncio
+
+    from infra.log import setup_logging
+    from infra.settings import load_settings
+    from voice.vendor_logs import tame_vendors
+
     settings = load_settings(data=data)
     setup_logging("debug" if settings.log_level.lower() == "debug" else "error", "text")
     tame_vendors(settings.log_level)
-    code = asyncio.run(_say(settings, request, out, transcript, session, deadline))
-    if code:
-        raise typer.Exit(code)
+    finish(asyncio.run(_say(settings, request, out, transcript, session, deadline)))
 
 
 async def _say(
@@ -78,10 +98,19 @@ async def _say(
     from infra.commands.ending import OF_STATE
     from voice.say import say as say_file
 
+    kinds: set[str] = set()
+
+    def on_event(event: dict[str, Any]) -> None:
+        kinds.add(str(event["type"]))
+        _print_event(event)
+
     async with open_cluster(settings) as cluster:
         spoken = await say_file(
-            cluster, request, out, session=session, transcript=transcript, deadline_s=deadline, on_event=_print_event
+            cluster, request, out, session=session, transcript=transcript, deadline_s=deadline, on_event=on_event
         )
+    if "heard" not in kinds:
+        sys.stderr.write(f"no words were heard in {request}\n")
+    typer.echo(f"reply: {out}, {spoken.reply_s:.1f} s of speech")
     return max((int(OF_STATE[record.state]) for record in spoken.records if record.is_terminal), default=0)
 
 

@@ -8,6 +8,7 @@ Connection and channels are made again, with everything declared, whenever they 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,8 @@ from infra.renewal import Renewed, in_background
 from infra.subscription import LaneLostError, Subscription
 
 _log = get_logger(__name__)
+# What goes wrong is raised, and told by whoever deals with it; the vendor's own lines would say it twice.
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 EXCHANGE = "sisyphus-exchange"
 DEAD_LETTER = "sisyphus-dead-letter"

@@ -15,10 +15,11 @@ from importlib.util import find_spec
 
 from infra.broker import open_broker
 from infra.commands.run_files import running_system
-from infra.commands.words import size
+from infra.commands.units import size
 from infra.errors import SisyphusError
 from infra.health import Check, absent, bad, good
 from infra.identity import new_id
+from infra.listening import check_exposure, open_socket
 from infra.object_store import ObjectStores
 from infra.registry import resolve
 from infra.runtime import RUNTIMES, Runtime
@@ -180,8 +181,6 @@ async def _templates(settings: Settings) -> Iterable[Check]:
 
 
 async def _port(settings: Settings) -> Iterable[Check]:
-    from infra.door import check_exposure, open_socket
-
     if running := running_system(settings.data):
         return [good("port", f"a system is running at {running['url']} (process {running['pid']})")]
     check_exposure(settings)

@@ -1,33 +1,36 @@
 """How a command ends: one exit code per outcome, and one clear block on stderr instead of a traceback.
 
 Every command line goes through `guarded`. With ``--json`` an error is one JSON document on stdout as well, so that a
-program that reads stdout always finds JSON there.
+program that reads stdout always finds JSON there. Documents and settings are loaded where there is an error.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 from typer.exceptions import TyperException
 
+from infra.commands.unread import leave_unread, print_text
+from infra.commands.usage import described
 from infra.errors import (
     ConfigurationError,
     ObjectMissingError,
     RuntimeUnavailableError,
     SisyphusError,
+    StorageRefusedError,
     UnknownTaskError,
     UnknownTemplateError,
 )
-from infra.settings import load_settings
-from schemas.failure import DocumentError, Problem, RefusalError
 from schemas.state import TaskState
+
+if TYPE_CHECKING:
+    from schemas.failure import Problem
 
 
 class ExitCode(IntEnum):
@@ -49,7 +52,7 @@ OF_STATE = {
     TaskState.CANCELED: ExitCode.CANCELED,
 }
 #: Errors whose remedy lies in what was typed.
-_USAGE = (ConfigurationError, ObjectMissingError, UnknownTaskError, UnknownTemplateError)
+_USAGE = (ConfigurationError, StorageRefusedError, UnknownTaskError, UnknownTemplateError)
 
 
 def guarded(call: Callable[[], int], *, as_json: bool) -> int:
@@ -58,8 +61,12 @@ def guarded(call: Callable[[], int], *, as_json: bool) -> int:
         code = call()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader left (`| head`); a second flush at exit must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_unread(sys.stdout)
+        return ExitCode.COMPLETE
+    except SystemExit as end:  # rich's answer to a reader that left; the code would be that of a failed task
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        leave_unread(sys.stdout)
         return ExitCode.COMPLETE
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
@@ -76,42 +83,64 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _report(error: BaseException, *, as_json: bool) -> int:
-    code, title, hint = _judged(error)
-    problems = error.problems if isinstance(error, DocumentError) else ()
-    if isinstance(error, RefusalError):
-        problems = (Problem(code=error.code, field=error.field, message=str(error)),)
+    problems = _problems(error)
+    code, title, hint = _rejected(problems, getattr(error, "subject", "")) if problems else _judged(error)
     if as_json:
         body = {"error": title, "exit_code": int(code), "problems": [p.model_dump() for p in problems]}
-        sys.stdout.write(json.dumps(body, ensure_ascii=False) + "\n")
+        print_text(json.dumps(body, ensure_ascii=False) + "\n", sys.stdout)
     else:
-        lines = [f"error: {title}", *(f"  {p.field or 'document'}: {p.message}  [{p.code}]" for p in problems)]
-        sys.stderr.write("\n".join([*lines, *([f"  {hint}"] if hint else [])]) + "\n")
+        code_of_one = f"  [{problems[0].code}]" if len(problems) == 1 else ""
+        many = [f"  {_line(p)}  [{p.code}]" for p in problems if len(problems) > 1]
+        lines = [f"error: {title}{code_of_one}", *many]
+        print_text("\n".join([*lines, *([f"  {hint}"] if hint else [])]) + "\n", sys.stderr)
     if _is_debugging():
         traceback.print_exception(error, file=sys.stderr)
     return code
+
+
+def _problems(error: BaseException) -> tuple[Problem, ...]:
+    from schemas.failure import DocumentError, Problem, RefusalError
+
+    match error:
+        case DocumentError():
+            return error.problems
+        case RefusalError():
+            return (Problem(code=error.code, field=error.field, message=str(error)),)
+        case _:
+            return ()
+
+
+def _line(problem: Problem) -> str:
+    return f"{problem.field}: {problem.message}" if problem.field else problem.message
+
+
+def _rejected(problems: tuple[Problem, ...], subject: str) -> tuple[ExitCode, str, str]:
+    """A document or a path that breaks a rule: one problem in one line, several below each other."""
+    title = f"{subject or 'this'} cannot be accepted, it has {len(problems)} problems:"
+    if len(problems) == 1:
+        title = f"{subject} cannot be accepted: {_line(problems[0])}" if subject else _line(problems[0])
+    if problems[0].field.startswith(("parameters.", "values")):
+        return ExitCode.USAGE, title, "`sisyphus templates` shows what each template takes."
+    return ExitCode.USAGE, title, "`sisyphus submit --help` shows a document that can be accepted." if subject else ""
 
 
 def _judged(error: BaseException) -> tuple[ExitCode, str, str]:
     """The exit code, the sentence, and what to do."""
     code, title, hint = ExitCode.SYSTEM_ERROR, str(error), ""
     match error:
-        case DocumentError():
-            many = "one problem" if len(error.problems) == 1 else f"{len(error.problems)} problems"
-            code, title = ExitCode.USAGE, f"this cannot be accepted, it has {many}:"
-        case RefusalError():
-            code, title = ExitCode.USAGE, "this path cannot be accepted:"
         case TyperException():
-            context = getattr(error, "ctx", None)
-            code, title = ExitCode.USAGE, error.format_message()
-            hint = f"`{context.command_path} --help` explains it, with examples." if context else ""
+            code, (title, hint) = ExitCode.USAGE, described(error)
         case RuntimeUnavailableError():
             hint = "`sisyphus doctor` tries every part and says what to install."
+        case ObjectMissingError():
+            code, hint = ExitCode.USAGE, "`sisyphus ls` lists what there is."
         case SisyphusError() if isinstance(error, _USAGE):
             code = ExitCode.USAGE
         case SisyphusError():
             hint = "`sisyphus doctor` shows which part has the trouble."
         case OSError():
-            title = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            title = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+            hint = "Check the path, its permissions and the free space; --data names the directory of the system."
         case _:
             title = f"unexpected {type(error).__name__}: {error}"
             hint = "This is a defect of Sisyphus; SISYPHUS_LOG_LEVEL=debug shows where it happened."
@@ -119,6 +148,8 @@ def _judged(error: BaseException) -> tuple[ExitCode, str, str]:
 
 
 def _is_debugging() -> bool:
+    from infra.settings import load_settings
+
     try:
         return load_settings().log_level.lower() == "debug"
     except ConfigurationError:

@@ -1,8 +1,10 @@
-"""Options that several commands share, spelled once; and `Session`, which runs a command against the cluster."""
+"""Options that several commands share, spelled once, and what every command does with them.
+
+What reaches the cluster is loaded when a command does: its help needs none of it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shlex
@@ -10,14 +12,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from shutil import which
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import BaseModel
 
-from infra.cluster import Cluster, open_cluster
-from infra.log import setup_logging
-from infra.settings import Settings, load_settings
+if TYPE_CHECKING:
+    from infra.cluster import Cluster
+    from infra.object_client import ObjectClient
+    from infra.settings import Settings
 
 Data = Annotated[
     Path | None,
@@ -30,18 +32,40 @@ TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id of the tas
 
 def client_settings(data: Path | None) -> Settings:
     """Settings of a command that only looks or asks: its log is silent but for warnings."""
+    from infra.log import setup_logging
+    from infra.settings import load_settings
+
     settings = load_settings(data=data)
-    setup_logging("debug" if settings.log_level.lower() == "debug" else "error", "text")
+    setup_logging("debug" if settings.log_level.lower() == "debug" else "warning", "text")
     return settings
 
 
-def with_cluster(data: Path | None, work: Callable[[Cluster], Awaitable[int]]) -> int:
+def with_cluster(data: Path | None, work: Callable[[Cluster], Awaitable[int]], *, submits: bool = False) -> int:
     """Connect, do `work`, disconnect; its exit code."""
+    import asyncio
+
+    from infra.cluster import open_cluster
+
     settings = client_settings(data)
 
     async def session() -> int:
-        async with open_cluster(settings) as cluster:
+        async with open_cluster(settings, submits=submits) as cluster:
             return await work(cluster)
+
+    return asyncio.run(session())
+
+
+def with_objects(data: Path | None, work: Callable[[ObjectClient], Awaitable[int]]) -> int:
+    """Do `work` with the object stores alone, without the database; its exit code."""
+    import asyncio
+
+    from infra.object_client import open_objects
+
+    settings = client_settings(data)
+
+    async def session() -> int:
+        async with open_objects(settings) as objects:
+            return await work(objects)
 
     return asyncio.run(session())
 
@@ -67,4 +91,6 @@ def print_json(value: object) -> None:
 
 
 def _plain(value: object) -> object:
+    from pydantic import BaseModel
+
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)

@@ -9,21 +9,37 @@ import asyncio
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
 from rich.text import Text
 
 from infra.cluster import Cluster
+from infra.commands.ending import OF_STATE, ExitCode
 from infra.commands.options import again, print_json
-from infra.commands.words import STATE_STYLE, duration, event_line
+from infra.commands.render import ending_block, show
+from infra.commands.units import duration, legible
+from infra.commands.without_nodes import warn_without_nodes
+from infra.commands.words import STATE_STYLE, event_line
 from schemas.event import Event, EventType
 from schemas.record import TaskRecord
 from schemas.state import TaskState
 from schemas.todo import ItemState
+
+#: Columns from which on there is room for a long bar and for a message beside it.
+_WIDE = 80
 
 
 class Face(Protocol):
@@ -34,13 +50,20 @@ class Face(Protocol):
         ...
 
 
-async def watch_task(cluster: Cluster, record: TaskRecord, *, as_json: bool, data: Path | None) -> TaskRecord:
+async def watch_to_the_end(cluster: Cluster, record: TaskRecord, *, as_json: bool, data: Path | None) -> ExitCode:
+    """Show a task until it has ended, then what came of it; the exit code that tells how it ended."""
+    ended = await _watch(cluster, record, as_json=as_json, data=data)
+    if not as_json:
+        show(ending_block(ended))
+    return OF_STATE[ended.state]
+
+
+async def _watch(cluster: Cluster, record: TaskRecord, *, as_json: bool, data: Path | None) -> TaskRecord:
     """Show every event of a task until it has ended; its final record.
 
     An interrupt only ends the watching: it says how to go on, and the task goes on.
     """
-    if not as_json:
-        await warn_without_nodes(cluster, record, data)
+    await warn_without_nodes(cluster, record, data)
     try:
         with _face(record, as_json=as_json) as face:
             async for event in cluster.follow(record.id):
@@ -52,23 +75,6 @@ async def watch_task(cluster: Cluster, record: TaskRecord, *, as_json: bool, dat
         )
         raise
     return await cluster.status(record.id)
-
-
-async def classes_with_nodes(cluster: Cluster) -> set[str]:
-    """The worker classes of which some node is alive and takes work."""
-    ttl_s = cluster.settings.lease.ttl_s
-    return {node.queue for node in await cluster.store.nodes() if node.seen_s < ttl_s and not node.draining}
-
-
-async def warn_without_nodes(cluster: Cluster, record: TaskRecord, data: Path | None) -> None:
-    """Say so where a task waits and nobody is there to run it."""
-    if record.is_terminal or record.queue in (there := await classes_with_nodes(cluster)):
-        return
-    if there or record.queue != cluster.settings.worker_class:
-        start = again(f"worker --queue {record.queue}", data)
-        sys.stderr.write(f"no node of the class {record.queue} is running: the task waits; start one with: {start}\n")
-    else:
-        sys.stderr.write(f"no node is running: the task waits in the queue; start one with: {again('up', data)}\n")
 
 
 @contextmanager
@@ -101,8 +107,16 @@ class PlainFace:
         """Print the event if it says something to people."""
         self._start = self._start or event.at
         if (line := event_line(event)) is not None:
-            sys.stdout.write(f"{duration(event.at - self._start):>10}  {line}\n")
+            sys.stdout.write(f"{duration(event.at - self._start):>10}  {legible(line)}\n")
             sys.stdout.flush()
+
+
+class _MessageColumn(ProgressColumn):
+    """The latest milestone; where the terminal is narrow it is cut, and nothing else."""
+
+    def render(self, task: Task) -> Text:
+        """One line of it."""
+        return Text(legible(task.fields["message"]), style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class LiveFace:
@@ -114,15 +128,18 @@ class LiveFace:
         self._reported = False
         self._progress = Progress(
             TextColumn("{task.fields[state]}"),
-            BarColumn(bar_width=32),
+            BarColumn(bar_width=32 if console.width >= _WIDE else 12),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[message]}", style="dim", markup=False),
+            _MessageColumn(table_column=Column(no_wrap=False)),
             console=console,
             transient=True,
         )
-        console.print(Text.assemble((record.document.name, "bold"), f"  {record.id}"))
+        console.print(Text.assemble((legible(record.document.name), "bold"), f"  {record.id}"))
         self._bar = self._progress.add_task("", total=100.0, state="queued", message="")
+        # Who comes late sees how long the task has taken, not for how long it was watched.
+        age_s = (datetime.now(UTC) - record.created_at).total_seconds()
+        self._progress.tasks[0].start_time = self._progress.get_time() - max(age_s, 0.0)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -168,4 +185,4 @@ class LiveFace:
 
     def _say(self, line: str | None, style: str) -> None:
         if line:
-            self._progress.console.print(Text(f"  {line}", style=style))
+            self._progress.console.print(Text(f"  {legible(line)}", style=style))

@@ -1,8 +1,6 @@
-"""How values are written for people: sizes, durations, ages, states. Pure."""
+"""How states, steps and events are written for people. Pure."""
 
 from __future__ import annotations
-
-from datetime import datetime, timedelta
 
 from rich.text import Text
 
@@ -25,33 +23,6 @@ ITEM_MARK = {
     ItemState.COMPLETED: ("✓", "green"),
     ItemState.FAILED: ("✗", "red"),
 }
-
-
-def size(count: float) -> str:
-    """Bytes in the unit that reads best, e.g. ``1.4 MiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
-
-
-def duration(span: timedelta) -> str:
-    """A span as people say it, e.g. ``1.2 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    seconds = max(span.total_seconds(), 0.0)
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days"
-
-
-def age(then: datetime, now: datetime) -> str:
-    """How long ago, roughly."""
-    seconds = (now - then).total_seconds()
-    return "just now" if seconds < 5 else f"{duration(timedelta(seconds=int(seconds))).replace('.0 s', ' s')} ago"
 
 
 def state_text(state: TaskState) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import bindparam, insert, update
 
@@ -10,6 +11,7 @@ from infra.errors import CancelRequested, LeaseLost
 from infra.state_store import Change, Topic
 from infra.state_stores.database import Transaction
 from infra.state_stores.draft import Draft, file_dead_letter
+from infra.state_stores.intake import canceled
 from infra.state_stores.part import StorePart
 from infra.state_stores.rows import (
     DocumentCache,
@@ -78,6 +80,8 @@ def _record(tx: Transaction, lease: Lease, change: Change, cache: DocumentCache)
     if draft is not None and tx.replayed and draft.row["write_token"] == tx.token:
         return build_record(tx, draft.row, load_todos(tx, draft.id), cache)
     draft = _fenced(draft, lease, change)
+    if change.state is TaskState.CANCELED and draft.row["cancel_requested"]:
+        change = replace(change, failure=canceled(draft.row["cancel_reason"]))
     draft.set(write_token=tx.token)
     _apply_columns(draft, change)
     _commit_manifest(tx, draft, change, lease.epoch)

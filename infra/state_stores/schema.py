@@ -23,6 +23,12 @@ _VERSIONS = Table(
 )
 
 
+def is_current(connection: Connection, exists: str) -> bool:
+    """Whether nothing is to be done. A look that keeps nobody waiting; `exists` and `connection` as below."""
+    with connection.begin():
+        return _version(connection, exists) == SCHEMA_VERSION
+
+
 def ensure_schema(connection: Connection, exists: str, lock: str | None) -> None:
     """Migrate if the database is not at `SCHEMA_VERSION`. Idempotent; safe to run at the same time elsewhere.
 
@@ -34,14 +40,16 @@ def ensure_schema(connection: Connection, exists: str, lock: str | None) -> None
     Raises:
         ConfigurationError: a newer version of this program made the tables.
     """
-    with connection.begin():
-        if _version(connection, exists) == SCHEMA_VERSION:
-            return
+    if is_current(connection, exists):
+        return
     with connection.begin():
         if lock is not None:
             connection.exec_driver_sql(lock)
         version = _version(connection, exists)
         if version is None:
+            from infra.state_stores.indexes import join_indexes
+
+            join_indexes()
             metadata.create_all(connection, checkfirst=False)
             _VERSIONS.create(connection)
             connection.execute(insert(_VERSIONS), {"version_num": SCHEMA_VERSION})

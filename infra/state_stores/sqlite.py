@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from operator import methodcaller
 from pathlib import Path
 from typing import TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, RootTransaction, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from infra.errors import ConfigurationError, StateStoreError
 from infra.state_stores.database import CommitUnknownError, Database, Transaction, Work
-from infra.state_stores.schema import ensure_schema
+from infra.state_stores.schema import ensure_schema, is_current
 from infra.state_stores.wake_sockets import SocketWakes, WakeSender, wake_directory
 
 T = TypeVar("T")
@@ -90,6 +91,21 @@ def _dispose(connection: Connection) -> None:
     connection.engine.dispose()
 
 
+@contextmanager
+def _begun(connection: Connection) -> Generator[RootTransaction]:
+    """A transaction. However it ends, the connection can begin another one."""
+    try:
+        with connection.begin() as scope:
+            yield scope
+    except BaseException:
+        # When COMMIT fails (a lock, a full disk), SQLAlchemy and SQLite both stay in the transaction.
+        connection.rollback()
+        raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+        if raw.in_transaction:
+            raw.rollback()
+        raise
+
+
 class _Ticket:
     """Whether the caller still waits; a transaction whose caller was cancelled is rolled back."""
 
@@ -118,13 +134,15 @@ class SqliteDatabase(Database):
     async def open(self) -> None:
         """Connect and bring the tables up to date, making the file and its folder."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        await self._writer
-        await self._writer.run(_ensure)
         await self._reader
+        await self._writer
+        # Only who must change something waits for the one writer: a look at a busy database succeeds.
+        if not await self._reader.run(_is_current):
+            await self._writer.run(_ensure)
 
     async def _read(self, work: Work[T]) -> T:
         def transact(connection: Connection) -> T:
-            with connection.begin():
+            with _begun(connection):
                 return work(Transaction(connection, is_postgres=False))
 
         return await self._reader.run(transact)
@@ -139,7 +157,7 @@ class SqliteDatabase(Database):
 
     def _transact(self, work: Work[T], ticket: _Ticket, token: str, replayed: bool, connection: Connection) -> T:
         transaction = Transaction(connection, is_postgres=False, token=token, replayed=replayed)
-        with connection.begin() as scope:
+        with _begun(connection) as scope:
             result = work(transaction)
             if ticket.abandoned:
                 raise AbandonedError
@@ -165,8 +183,15 @@ class SqliteDatabase(Database):
         self._sender.close()
 
 
+_HAS_VERSION = "SELECT name FROM sqlite_master WHERE name = 'alembic_version'"
+
+
+def _is_current(connection: Connection) -> bool:
+    return is_current(connection, _HAS_VERSION)
+
+
 def _ensure(connection: Connection) -> None:
-    ensure_schema(connection, "SELECT name FROM sqlite_master WHERE name = 'alembic_version'", lock=None)
+    ensure_schema(connection, _HAS_VERSION, lock=None)
 
 
 async def open_sqlite(database: str | None) -> SqliteDatabase:

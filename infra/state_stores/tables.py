@@ -17,7 +17,6 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
-    Index,
     Integer,
     MetaData,
     Table,
@@ -125,37 +124,6 @@ tasks = Table(
     Column("finished_at", Double),
     _queue(),
 )
-Index(
-    "tasks_claimable",
-    tasks.c.queue,
-    tasks.c.priority.desc(),
-    tasks.c.created_at,
-    tasks.c.id,
-    sqlite_where=tasks.c.due_at.is_not(None),
-    postgresql_where=tasks.c.due_at.is_not(None),
-)
-Index(
-    "tasks_leased",
-    tasks.c.due_at,
-    sqlite_where=tasks.c.lease_owner.is_not(None),
-    postgresql_where=tasks.c.lease_owner.is_not(None),
-)
-Index(
-    "tasks_open_digest",
-    tasks.c.digest,
-    sqlite_where=tasks.c.due_at.is_not(None),
-    postgresql_where=tasks.c.due_at.is_not(None),
-)
-Index(
-    "tasks_finished",
-    tasks.c.finished_at,
-    sqlite_where=tasks.c.finished_at.is_not(None),
-    postgresql_where=tasks.c.finished_at.is_not(None),
-)
-Index("tasks_created", tasks.c.created_at, tasks.c.id)
-Index("tasks_session", tasks.c.session, tasks.c.created_at)
-Index("tasks_workflow", tasks.c.workflow, tasks.c.created_at)
-
 documents = Table("documents", metadata, _task_id(), Column("document", Text, nullable=False))
 
 attempts = Table(
@@ -242,7 +210,6 @@ dead_letters = Table(
     Column("body", CleanText, nullable=False),
     Column("at", Double, nullable=False),
 )
-Index("dead_letters_at", dead_letters.c.at)
 
 #: Cancels that came before their task.
 tombstones = Table(

@@ -85,7 +85,7 @@ def _shown_calls() -> list[object]:
 
 @cache
 def _command(name: str) -> Any:
-    return typer.main.get_command(cli._load(name))
+    return typer.main.get_command(cli.load(name))
 
 
 def test_the_pages_hold_examples():

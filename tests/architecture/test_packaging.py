@@ -1,6 +1,6 @@
 """The wheel: what a user installs holds everything that runs and nothing else, and the command finds it."""
 
-import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -13,6 +13,7 @@ import pytest
 
 from infra.cli import COMMANDS
 from infra.door import DOORS
+from tests.conftest import need
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ["infra", "orchestrator", "schemas", "voice", "worker"]
@@ -103,3 +104,11 @@ def test_locks_cover_what_is_required():
     names = {re.split(r"[^A-Za-z0-9-]", entry)[0] for entry in wanted} - {"sisyphus-cluster"}
     assert names <= pinned
     assert lock.count("==") <= lock.count("--hash=sha256:")
+
+
+@pytest.mark.parametrize("module", ["sqlalchemy.sql.compiler", "pydantic.main", "rich.console", "infra.cluster"])
+def test_set_up_compiles_what_commands_load(module):
+    """After set-up the bytecode lies beside its source, so that no start, not even the first, compiles anything."""
+    need((Path(sys.prefix) / "stamps" / "bytecode").exists(), "an environment made by scripts/run or scripts/test")
+    source = importlib.util.find_spec(module).origin
+    assert Path(importlib.util.cache_from_source(source)).exists()

@@ -9,7 +9,7 @@ import pytest
 from infra.errors import CancelRequested
 from infra.state_store import Change
 from schemas.event import EventType
-from schemas.failure import Cause
+from schemas.failure import Cause, Failure
 from schemas.state import IllegalTransitionError, TaskState
 from schemas.todo import ItemKind
 from tests.conformance.state_store_tools import LIMIT, TERMS, assert_sound, bring, claim, claimed, manifest, task, told
@@ -136,8 +136,9 @@ async def test_a_running_task_is_flagged(store, state):
     for refused in (Change(), Change(message="x"), Change(state=S.QUEUED), Change(manifest=manifest(1))):
         with pytest.raises(CancelRequested):
             await store.record(lease, refused)
-    ended = await store.record(lease, Change(state=S.CANCELED))
+    ended = await store.record(lease, Change(state=S.CANCELED, failure=Failure(cause=Cause.CANCELED, message="?")))
     assert ended.state is S.CANCELED
+    assert ended.failure == Failure(cause=Cause.CANCELED, message="enough"), "the reason of who asked first"
     assert await told(store) == [*before, ("cancel_requested", None), ("state", "canceled")]
 
 

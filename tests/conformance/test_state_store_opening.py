@@ -177,6 +177,42 @@ async def test_a_locked_database_is_waited_for(store, database):
     other.close()
 
 
+@pytest.mark.parametrize("scheme", ["sqlite+aiosqlite"], indirect=True)
+async def test_a_busy_database_is_opened_and_read(stores, database):
+    """Whoever only looks does not wait for the writer: one in a long transaction keeps no `status` out."""
+    await (await stores.open()).submit(task(), "t1")
+    other = sqlite3.connect(database.url.partition("://")[2][1:], isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store = await asyncio.wait_for(stores.open(), 3)
+    assert (await store.load("t1")).id == "t1"
+    other.close()
+
+
+@pytest.mark.parametrize("scheme", ["sqlite+aiosqlite"], indirect=True)
+@pytest.mark.parametrize("half", ["_writer", "_reader"])
+async def test_a_commit_that_fails_leaves_the_connection_usable(store, monkeypatch, half):
+    """A COMMIT refused by a lock or a full disk is tried again; one that never succeeds fails its own call alone."""
+    dialect = getattr(store._database, half)._sql.engine.dialect
+    call = (lambda: store.submit(task(), "t1")) if half == "_writer" else (lambda: store.load("t1"))
+    commit, refusals = dialect.do_commit, [1]
+
+    def refuse(connection):
+        if refusals[0] > 0:
+            refusals[0] -= 1
+            raise sqlite3.OperationalError("database is locked")
+        commit(connection)
+
+    monkeypatch.setattr(dialect, "do_commit", refuse)
+    await call()
+    refusals[0] = 100
+    with pytest.raises(StateStoreError, match="database is locked"):
+        await call()
+    refusals[0] = 0
+    await call()
+    await store.submit(task(), "t2")
+    assert {record.id for record in await store.find()} == {"t2", *(["t1"] if half == "_writer" else [])}
+
+
 @pytest.mark.docker
 @pytest.mark.parametrize("scheme", ["postgresql+asyncpg"], indirect=True)
 async def test_a_server_that_drops_connections_is_met_again(store, database):

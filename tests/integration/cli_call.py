@@ -36,8 +36,7 @@ class CommandLine:
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
             # Loggers keep the stream they first saw, and this test's is gone after it.
             patch.setattr("infra.log.setup_logging", lambda *_: None)
-            for module in ("infra.commands.options", "infra.commands.up"):
-                patch.setattr(f"{module}.setup_logging", lambda *_: None)
+            patch.setattr("infra.commands.system.setup_logging", lambda *_: None)
             code = cli.run(list(arguments))
         out, err = self._capture.readouterr()
         return Done(code, out, err)

@@ -72,16 +72,23 @@ def test_a_bad_document_lists_every_problem(sisyphus):
         (["status", "unknown"], b"there is no task 'unknown'"),
         (["watch", "unknown"], b"there is no task 'unknown'"),
         (["logs", "unknown"], b"there is no task 'unknown'"),
+        (["cancel", ""], b"'' is no id of a task"),
         (["run", "unknown"], b"there is no template 'unknown'"),
+        (["run", "count-wrds"], b"did you mean count-words?"),
         (["run", "count-words", "source"], b"not of the form key=value"),
         (["run", "count-words"], b"count-words needs source"),
+        (["run", "count-words"], b"`sisyphus templates` shows what each template takes"),
         (["get", "nowhere", "x"], b"not a remote path"),
         (["get", "sisyphus:nothing", "x"], b"does not exist"),
         (["get", "sisyphus:nothing/", "x"], b"nothing below"),
+        (["get", "sisyphus:nothing", "x"], b"`sisyphus ls` lists what there is"),
         (["put", "/nowhere", "sisyphus:x"], b"does not exist"),
         (["put", "schemas", "sisyphus:x"], b"end the remote in a slash"),
         (["put", "README.md", "sisyphus:.sisyphus/x"], b"belongs to the cluster"),
         (["put", "README.md", "https://example.com/x"], b"for reading only"),
+        (["put", "README.md", "file:///tmp/x"], b"SISYPHUS_FILE_ROOTS"),
+        (["ls", "nowhere"], b"error: 'nowhere' is not a remote path"),
+        (["door", "--doors", ","], b"no door is named"),
         (["status", "--limit", "0"], b"--limit"),
         (["submit"], b"FILE|-"),
         (["up", "--host", "0.0.0.0"], b"SISYPHUS_TOKEN"),
@@ -95,6 +102,55 @@ def test_a_mistake_is_one_clear_block(sisyphus, arguments, said):
     assert said in done.stderr
     assert done.stdout == b""
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", b"standard input cannot be accepted: it is empty"),
+        (b"{", b"standard input cannot be accepted: not JSON"),
+        (b"[]", b"a JSON object, not a list"),
+        (b'{"image": "a", "comands": []}', b"commands is required; is 'comands' meant to be it?"),
+    ],
+)
+def test_a_document_that_is_none_is_explained(sisyphus, tmp_path, text, said):
+    """What was read is named, with the rule that it breaks and where to see one that is right."""
+    done = sisyphus("submit", "-", stdin=text)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert b"sisyphus submit --help" in done.stderr
+    (tmp_path / "task.json").write_bytes(text)
+    assert str(tmp_path / "task.json").encode() in sisyphus("submit", str(tmp_path / "task.json")).stderr
+
+
+def test_a_key_that_looks_like_another_is_pointed_out(sisyphus):
+    """Unknown keys are kept and have no effect; one that is nearly a known key is probably mistyped."""
+    document = {**DOCUMENT, "ouputs": {"sisyphus:x": "/out/x"}, "site": "Vienna"}
+    done = sisyphus("submit", "-", stdin=json.dumps(document).encode())
+    assert done.returncode == 0
+    assert b"'ouputs' is not a key" in done.stderr
+    assert b"'outputs' is one" in done.stderr
+    assert b"site" not in done.stderr
+
+
+def test_objects_are_reached_while_the_database_is_not(sisyphus):
+    """`ls`, `put` and `get` need the object store alone."""
+    gone = {"SISYPHUS_DATABASE": "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"}
+    assert sisyphus("put", "-", "sisyphus:x", stdin=b"1", **gone).returncode == 0
+    assert b"sisyphus:x" in sisyphus("ls", **gone).stdout
+    assert sisyphus("get", "sisyphus:x", "-", **gone).stdout == b"1"
+
+
+def test_only_who_submits_needs_the_broker(sisyphus):
+    """Looking at tasks connects to no broker; submitting survives one that is not there, and says what follows."""
+    gone = {"SISYPHUS_BROKER": "amqp://127.0.0.1:1/"}
+    done = sisyphus("submit", "-", "--json", stdin=json.dumps(DOCUMENT).encode(), **gone)
+    assert done.returncode == 0
+    assert b"claimed from the store" in done.stderr
+    assert b"AMQPConnectionError" not in done.stderr
+    task = json.loads(done.stdout)["id"]
+    for command in (["status"], ["status", task], ["cancel", task], ["watch", task], ["logs", task]):
+        assert b"broker" not in sisyphus(*command, **gone).stderr
 
 
 def test_a_wrong_setting_is_named(sisyphus):

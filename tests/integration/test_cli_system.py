@@ -164,6 +164,26 @@ def test_a_watcher_may_leave(sisyphus, system):
     assert sisyphus("watch", task).returncode == 0
 
 
+def test_who_waits_for_json_hears_that_nobody_is_there(tmp_path):
+    """A program that waits reads JSON on stdout; on stderr people learn why it waits. Ctrl-C ends it with 130."""
+    wait = subprocess.Popen(
+        command("submit", "-", "--wait", "--json"),
+        env=environment(tmp_path),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert wait.stdin is not None
+    assert wait.stderr is not None
+    wait.stdin.write(json.dumps(shell("true")).encode())
+    wait.stdin.close()
+    assert b"no node is running" in wait.stderr.readline()
+    wait.send_signal(signal.SIGINT)
+    assert wait.wait(timeout=30) == 130
+    assert wait.stderr.read() == b""
+
+
 def test_a_canceled_task_ends_its_watcher_with_four(sisyphus, system):
     """The one who waits learns that somebody else stopped it."""
     wait = subprocess.Popen(
@@ -177,8 +197,9 @@ def test_a_canceled_task_ends_its_watcher_with_four(sisyphus, system):
     wait.stdin.write(json.dumps(shell("sleep 60", id="to-cancel")).encode())
     wait.stdin.close()
     until(lambda: b'"running"' in sisyphus("status", "to-cancel", "--json").stdout, "running")
-    assert sisyphus("cancel", "to-cancel").returncode == 0
+    assert sisyphus("cancel", "to-cancel", "--reason", "not needed").returncode == 0
     assert wait.wait(timeout=30) == 4
+    assert b"not needed" in sisyphus("status", "to-cancel").stdout
 
 
 def test_the_door_serves_the_same_tasks(sisyphus, system):

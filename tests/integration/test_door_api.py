@@ -40,7 +40,7 @@ async def served(app):
     """A client that reads answers while they are written, over a real socket."""
     import uvicorn
 
-    from infra.door import open_socket
+    from infra.listening import open_socket
 
     with open_socket("127.0.0.1", 0) as listening:
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
@@ -138,6 +138,23 @@ async def test_every_error_is_a_problem_document(client, method, path, status):
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/tasks", "GET, POST"),
+        ("PUT", "/v1/tasks/unknown", "GET"),
+        ("GET", "/v1/tasks/unknown/cancel", "POST"),
+        ("POST", "/openapi.json", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_is_not_possible_is_told_which_are(client, method, path, allowed):
+    """All that the path takes, each of which has a route of its own: in the header and in words."""
+    answer = await client.request(method, path)
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == allowed
+    assert answer.json()["detail"] == f"{method} is not possible here; what is: {allowed}"
 
 
 async def test_a_list_can_be_narrowed(client, app):

@@ -6,9 +6,10 @@ from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from infra.door import build_app, check_exposure, is_loopback, open_socket
+from infra.door import build_app
 from infra.door_guard import MAX_BODY_BYTES, Guard
 from infra.errors import ConfigurationError
+from infra.listening import check_exposure, is_loopback, open_socket
 from infra.settings import Settings
 
 TOKEN = "a-long-random-word"

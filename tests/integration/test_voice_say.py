@@ -31,6 +31,12 @@ def say(data: Path, request: Path, *options: str) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
 
 
+def silence(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(32_000))
+
+
 def transcript(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -65,6 +71,17 @@ def test_a_file_is_spoken_understood_done_and_answered_on_one_time_line(system: 
     assert loud[-1] < events[-1]["t"]
     assert events[-1] == {"t": events[-1]["t"], "type": "end", "text": "done"}
     assert "bot: Okay. Counting" in done.stdout
+    assert f"reply: {reply}, " in done.stdout
+
+
+def test_a_file_without_words_is_called_so(system: VoiceSystem, tmp_path: Path) -> None:
+    """Silence is answered by silence, and the one at the terminal learns why."""
+    request = tmp_path / "q.wav"
+    silence(request)
+    done = say(system.data, request, "--out", str(tmp_path / "r.wav"))
+    assert done.returncode == 0, done.stderr
+    assert f"no words were heard in {request}" in done.stderr
+    assert f"reply: {tmp_path / 'r.wav'}, 0.0 s of speech" in done.stdout
 
 
 def test_a_task_that_takes_longer_than_allowed_is_reported(system: VoiceSystem, tmp_path: Path) -> None:
@@ -94,9 +111,7 @@ def test_a_file_that_is_no_sound_is_refused_at_once(tmp_path: Path, content: byt
 def test_without_a_node_it_says_what_to_do(tmp_path: Path) -> None:
     """Nothing would be done, so nothing is asked; the message names the commands that help."""
     request = tmp_path / "q.wav"
-    with wave.open(str(request), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes(bytes(32_000))
+    silence(request)
     done = say(tmp_path / "data", request, "--out", str(tmp_path / "r.wav"))
     assert done.returncode == 3
     assert "no node is running" in done.stderr

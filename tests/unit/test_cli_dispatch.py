@@ -12,13 +12,15 @@ import typer
 
 from infra import cli
 from infra.commands.ending import OF_STATE, ExitCode, guarded
-from infra.commands.words import duration, event_line, size
+from infra.commands.units import duration, size
+from infra.commands.words import event_line
 from infra.door import DOORS
 from infra.errors import (
     ConfigurationError,
     ObjectMissingError,
     RuntimeUnavailableError,
     StateStoreError,
+    StorageRefusedError,
     UnknownTaskError,
 )
 from schemas.event import Event, EventType
@@ -85,6 +87,18 @@ def test_a_missing_module_of_ours_is_not_blamed_on_an_extra(monkeypatch, capsys)
     assert "pip install" not in capsys.readouterr().err
 
 
+def test_an_interrupt_while_a_command_is_loaded_is_no_traceback(monkeypatch):
+    """Ctrl-C in the first tenth of a second ends with 130 too."""
+
+    def interrupted(_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run", interrupted)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == ExitCode.INTERRUPTED
+
+
 PROBLEMS = DocumentError([Problem(code="missing", field="image", message="image is required")])
 
 
@@ -97,6 +111,7 @@ PROBLEMS = DocumentError([Problem(code="missing", field="image", message="image 
         (UnknownTaskError("there is no task"), 2),
         (ObjectMissingError("there is no object"), 2),
         (typer.BadParameter("no such value"), 2),
+        (StorageRefusedError("file:///x is outside the allowed roots"), 2),
         (StateStoreError("the database does not answer"), 3),
         (RuntimeUnavailableError("no runtime"), 3),
         (PermissionError(13, "Permission denied", "/x"), 3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -238,3 +239,10 @@ def test_a_relative_root_is_refused(url: str) -> None:
     """The root is an absolute path."""
     with pytest.raises(ConfigurationError, match="absolute"):
         open_store(url)
+
+
+async def test_a_place_where_no_file_can_be_made_is_refused(store: ObjectStore, source: Path) -> None:
+    """In /proc a folder is there and a file in it never is: the fetch ends instead of trying for ever."""
+    await store.store(source, _bucket("key"))
+    with pytest.raises(ObjectMissingError, match="/proc"):
+        await asyncio.wait_for(store.fetch(_bucket("key"), Path("/proc/sisyphus")), 30)
