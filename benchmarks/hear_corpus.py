@@ -125,10 +125,13 @@ class Recorded:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        #: Whether something was asked that the line does not know.
+        self.is_short = "tiny" not in line
 
     async def look_again(self, pcm: bytes) -> Look:
         """The better model's look, if it was needed when the line was made."""
         if "base" not in self._line:
+            self.is_short = True
             raise SpeechBusy("recorded", 0.0)
         return look_of(self._line["base"])
 
@@ -140,6 +143,7 @@ class Recorded:
     async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
         """The weights; nothing is guessed for a wording that was not weighed."""
         if not set(texts) <= self._line["weights"].keys():
+            self.is_short = True
             raise SpeechBusy("recorded", 0.0)
         return [tuple(Weight(log_prob, tokens) for log_prob, tokens in self._line["weights"][text]) for text in texts]
 
@@ -179,9 +183,18 @@ def speak() -> None:
         models = Models(Path(folder))
         for said in utterances():
             line = known.get(key(said), said)
-            meant(matchers[line["set"]], models.hear(line))
+            if is_short(line, matchers[line["set"]]):
+                meant(matchers[line["set"]], models.hear(line))
             print(json.dumps(line), file=out, flush=True)
     made.replace(HEARD)
+
+
+def is_short(line: Line, over: Matcher) -> bool:
+    """Whether the front end would ask for something that the line does not know."""
+    recorded = Recorded(line)
+    if not recorded.is_short:
+        meant(over, Hearing(look_of(line["tiny"]), b"kept", recorded))
+    return recorded.is_short
 
 
 def key(line: Mapping[str, object]) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ said is silently ignored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,6 +55,7 @@ class Layout:
         penalty: what the lead-in costs.
         strangers: content words of the fixed parts, said or wanted, that have no counterpart.
         is_literal: the fixed parts were said word for word.
+        is_led: what was said before it leads into a request, so far as that is known.
         sureness: how much more is asked of its names than of those in a pattern.
     """
 
@@ -64,6 +66,7 @@ class Layout:
     penalty: float
     strangers: int = 0
     is_literal: bool = True
+    is_led: bool = True
     sureness: float = 0.0
 
 
@@ -71,11 +74,12 @@ class Layout:
 class _Starts:
     """Where a command may begin, with what the lead-in before it costs, and its strangers.
 
-    With `refused`, words at the beginning that give no command, only frames that begin with them are meant.
+    At the starts in `unled` what was said before is no lead-in. With `refused`, words at the beginning that give no command, only frames that begin with them are meant.
     """
 
     costs: Mapping[int, float]
     strangers: Mapping[int, int]
+    unled: AbstractSet[int]
     refused: str
 
     def allow(self, frame: Frame) -> bool:
@@ -151,8 +155,9 @@ class Layouts:
         """Where a command may begin behind a lead-in, and whether what is said is no command at all."""
         heads = Phrases.of([" ".join(words[:end]) for end in range(1, min(len(words), MAX_LEAD_IN + 1))])
         costs, unknown = {0: 0.0}, {0: 0}
+        unled: set[int] = set()
         if not len(heads):
-            return _Starts(costs, unknown, "")
+            return _Starts(costs, unknown, unled, "")
         likes = likeness(heads, self._lead_ins)
         friendly = likes.max(axis=1).tolist()
         nearest = [self._lead_ins.texts[int(number)] for number in likes.argmax(axis=1)]
@@ -162,8 +167,10 @@ class Layouts:
                 costs[place] = (100 - score) * LEAD_IN_COST
                 odd = strangers(heads.texts[place - 1], nearest[place - 1])
                 unknown[place] = max(odd, int(score < SURE_LEAD_IN))
+                if odd:
+                    unled.add(place)
         refused = [h for h, f, a in zip(heads.texts, friendly, other, strict=True) if a >= REFUSAL and a > f]
-        return _Starts(costs, unknown, refused[0] if refused else "")
+        return _Starts(costs, unknown, unled, refused[0] if refused else "")
 
     def _layouts(self, words: tuple[str, ...], hits: Hits, starts: _Starts) -> list[Layout]:
         found = [
@@ -178,6 +185,7 @@ class Layouts:
                 layout,
                 strangers=starts.strangers[layout.start] + sum(strangers(*pair) for pair in _pairs(layout, words)),
                 is_literal=all(is_literal(*pair) for pair in _pairs(layout, words)),
+                is_led=layout.start not in starts.unled,
             )
             for layout in found[:MAX_LAYOUTS]
         ]

@@ -81,6 +81,7 @@ class Reading(Document):
         forms: what stands in each slot, in the spelling of `schemas.wording`.
         wording: the whole request as it would have been said if this is what was meant.
         is_literal: its own words and the names in it were said word for word.
+        is_led: what was said before it leads into a request ("could you", not "I").
     """
 
     intent: str
@@ -94,6 +95,7 @@ class Reading(Document):
     forms: dict[str, str] = Field(default_factory=dict)
     wording: str = ""
     is_literal: bool = True
+    is_led: bool = True
 
     def worded(self, pattern: str) -> str:
         """The whole request as it would have been said in the form of `pattern`."""
@@ -148,6 +150,7 @@ class Candidate:
     strangers: int = 0
     sureness: float = 0.0
     is_literal_but_names: bool = True
+    is_led: bool = True
     named: Sequence[tuple[str, str]] = ()
 
     @property
@@ -170,6 +173,7 @@ class Candidate:
             forms=dict(self.forms),
             wording=self.worded,
             is_literal=self.is_literal,
+            is_led=self.is_led,
         )
 
     @property

@@ -169,6 +169,7 @@ def _readings(layout: Layout, words: Words, near: Near, handicap: float) -> Iter
             strangers=layout.strangers + sum(strangers(*pair, is_name=True) for pair in named),
             sureness=layout.sureness,
             is_literal_but_names=layout.is_literal,
+            is_led=layout.is_led,
             named=named,
         )
 

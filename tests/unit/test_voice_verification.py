@@ -9,7 +9,7 @@ import pytest
 from infra.template_catalog import load_catalog
 from schemas.match import Match, MatchKind, Reading, Reason
 from voice.bot import verification
-from voice.bot.verification import SURE_GAP, WRONG_GAP, Weighed
+from voice.bot.verification import SURE_GAP, SURE_NATS, WRONG_GAP, Weighed
 from voice.services.hearing import Hearing, Look, Weight
 
 TEMPLATES = load_catalog().templates
@@ -33,8 +33,8 @@ def match(kind: MatchKind, *readings: Reading) -> Match:
     return Match(kind=kind, reason=Reason.UNSURE, best=best, others=tuple(o for o in others if o), text="heard")
 
 
-def weighed(one: Reading, gap: float, log_prob: float = -10.0) -> Weighed:
-    return Weighed(one, gap, log_prob)
+def weighed(one: Reading, gap: float, log_prob: float = -10.0, nats: float = 5.0) -> Weighed:
+    return Weighed(one, gap, nats, log_prob)
 
 
 def test_a_doubt_that_the_sound_settles_is_acted_on() -> None:
@@ -53,6 +53,16 @@ def test_a_doubt_that_remains_is_asked_about(gap: float, rival_log_prob: float) 
     mine, other = reading(), reading(source="access log")
     words = match(MatchKind.DOUBTFUL, mine, other)
     assert verification.verified(words, [weighed(mine, gap), weighed(other, 5.0, rival_log_prob)]) == words
+
+
+def test_a_wrong_name_in_a_long_sentence_is_no_small_matter() -> None:
+    """Few nats per token, but many in all; and what begins like a report is never made a request."""
+    mine = reading()
+    words = match(MatchKind.DOUBTFUL, mine)
+    assert verification.verified(words, [weighed(mine, 1.0, nats=SURE_NATS + 1)]) == words
+    told = mine.model_copy(update={"is_led": False})
+    words = match(MatchKind.DOUBTFUL, told)
+    assert verification.verified(words, [weighed(told, 0.1)]) == words
 
 
 def test_what_the_sound_contradicts_is_not_done() -> None:

@@ -21,6 +21,8 @@ from voice.services.hearing import Hearing, Weight
 #: Nats per token, summed over the models, by which a sentence may be less likely than what was written by itself: up to
 #: here it is what was said, from there on it is not.
 SURE_GAP, WRONG_GAP = 2.7, 6.0
+#: The same over the whole sentence: in a long one a wrong name is a small part.
+SURE_NATS = 31.0
 #: Nats by which another meaning must be less likely.
 LEAST_LEAD = 2.0
 #: Meanings that are held against the sound, wordings of each, and how many of them are weighed by both models: a text
@@ -33,10 +35,17 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A reading with what the sound says of it: `gap` in nats per token, `log_prob` in nats over all models."""
+    """A reading with what the sound says of it, over all models.
+
+    Attributes:
+        gap: nats per token by which it is less likely than what was written.
+        nats: the same over the whole sentence.
+        log_prob: its log probability in nats.
+    """
 
     reading: Reading
     gap: float
+    nats: float
     log_prob: float
 
 
@@ -97,9 +106,9 @@ def _weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Wei
     for number, (reading, _) in enumerate(best):
         row = max(weights[2 * number : 2 * number + 2], key=lambda row: sum(weight.log_prob for weight in row))
         total = sum(weight.log_prob for weight in row)
-        gap = (sum(most) - total) / (row[0].tokens + 1)
+        nats = sum(most) - total
         if id(reading) not in found or total > found[id(reading)].log_prob:
-            found[id(reading)] = Weighed(reading, gap, total)
+            found[id(reading)] = Weighed(reading, nats / (row[0].tokens + 1), nats, total)
     return sorted(found.values(), key=lambda one: -one.log_prob)
 
 
@@ -113,7 +122,8 @@ def verified(match: Match, found: Sequence[Weighed]) -> Match:
         return match
     top, best = found[0], match.best
     rivals = [one for one in found[1:] if one.reading.meaning != top.reading.meaning]
-    is_sure = top.gap <= SURE_GAP and (not rivals or top.log_prob - rivals[0].log_prob >= LEAST_LEAD)
+    is_alone = not rivals or top.log_prob - rivals[0].log_prob >= LEAST_LEAD
+    is_sure = top.gap <= SURE_GAP and top.nats <= SURE_NATS and top.reading.is_led and is_alone
     if match.kind is MatchKind.ACCEPT and best is not None and best.intent in CONTROLS:
         return match
     if is_sure and (match.kind is not MatchKind.ACCEPT or (best is not None and top.reading.meaning == best.meaning)):
