@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def get_logger(name: str) -> Logger:
 
 
 class Logger:
-    """Writes lines: the name of an event in snake_case, and fields."""
+    """Writes lines: the name of an event in snake_case, and fields. No call of it ever fails."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -45,25 +46,29 @@ class Logger:
         _form.apply()
         return structlog.get_logger(module=self._name)
 
+    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        with suppress(OSError):  # the terminal was closed, or the log's disk is full: the work goes on all the same
+            getattr(self._lines, level)(event, **fields)
+
     def debug(self, event: str, **fields: Any) -> None:
         """For whoever looks for a fault in the program."""
-        self._lines.debug(event, **fields)
+        self._write("debug", event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
         """Something happened as it should."""
-        self._lines.info(event, **fields)
+        self._write("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """Something went wrong and is dealt with; the field `consequence` says how."""
-        self._lines.warning(event, **fields)
+        self._write("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
         """A human must act."""
-        self._lines.error(event, **fields)
+        self._write("error", event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
         """An error with the traceback of the exception that is being handled."""
-        self._lines.exception(event, **fields)
+        self._write("exception", event, fields)
 
 
 class _Form:

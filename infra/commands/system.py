@@ -114,9 +114,10 @@ class System:
         return [*workers, ChildSpec("door", ["door", "--doors", doors, *where], [fd], is_last=True)]
 
     def _stop(self, supervisor: Supervisor) -> None:
-        if not supervisor.is_stopping:
+        is_first = not supervisor.is_stopping
+        supervisor.request_stop()  # before anything is said: the terminal may be gone
+        if is_first:
             self._console.print("stopping: running tasks may finish; press Ctrl-C again to stop at once")
-        supervisor.request_stop()
 
     async def _welcome(self, supervisor: Supervisor) -> None:
         """Wait until the door answers and every node has reported, then say where everything is.

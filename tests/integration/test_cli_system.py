@@ -282,6 +282,31 @@ def test_children_do_not_outlive_a_killed_system(tmp_path):
         pass
 
 
+def test_a_node_whose_terminal_was_closed_still_drains(tmp_path):
+    """Whoever reads its log may leave, as when a connection breaks: a node works on, and ends when it is asked to."""
+    node = subprocess.Popen(command("worker"), env=environment(tmp_path), cwd=ROOT, stderr=subprocess.PIPE)
+    assert node.stderr is not None
+    try:
+        while b"node_ready" not in (line := node.stderr.readline()):
+            assert line, "the node ended"
+        node.stderr.close()
+        done = subprocess.run(
+            command("submit", "-", "--wait", "--json"),
+            input=json.dumps(shell("true")).encode(),
+            env=environment(tmp_path),
+            cwd=ROOT,
+            capture_output=True,
+            timeout=START_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        node.terminate()
+        assert node.wait(timeout=START_S) == 0
+    finally:
+        node.kill()
+        node.wait()
+
+
 def test_a_part_that_cannot_start_ends_the_system(tmp_path):
     """Without a runtime `up` ends with 3 and its log holds the reason."""
     variables = environment(tmp_path) | {"SISYPHUS_RUNTIME": "docker://unix:///nowhere.sock"}

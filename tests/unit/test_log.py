@@ -52,3 +52,17 @@ def test_private_fields_are_for_debugging_alone():
     script = "setup_logging('{}', 'json')\nlog.error('heard', pii_text='secret')"
     assert "secret" not in logged(script.format("info"))[1]
     assert "secret" in logged(script.format("debug"))[1]
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error", "exception"])
+def test_a_log_that_nobody_can_read_stops_nothing(level):
+    """The terminal was closed, or the disk of the log is full: who logs goes on."""
+    script = (
+        "import sys\nfrom infra.log import get_logger, setup_logging\nsetup_logging('debug', 'json')\n"
+        f"try:\n    1 / 0\nexcept ZeroDivisionError:\n    get_logger('part').{level}('lost')\nprint('went on')"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert done.stdout == b"went on\n"
