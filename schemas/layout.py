@@ -74,7 +74,8 @@ class Layout:
 class _Starts:
     """Where a command may begin, with what the lead-in before it costs, and its strangers.
 
-    At the starts in `unled` what was said before is no lead-in. With `refused`, words at the beginning that give no command, only frames that begin with them are meant.
+    At the starts in `unled` what was said before is no lead-in. With `refused`, words at the beginning that give no
+    command, only frames that begin with them are meant.
     """
 
     costs: Mapping[int, float]
