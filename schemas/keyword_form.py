@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from schemas.failure import RefusalError
 from schemas.wording import plain
@@ -29,7 +30,7 @@ class Slot:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeywordForm:
     """What must be said, in order, and the words that may be said besides."""
 
@@ -51,7 +52,13 @@ class KeywordForm:
                 elements.append(tuple(tuple(plain(alternative).split()) for alternative in words.split("|")))
         return cls(intent, tuple(elements), frozenset(extras))
 
-    @property
+    @cached_property
+    def needs(self) -> tuple[frozenset[str], ...]:
+        """For each group of alternatives the words with which they begin: where none was said, the form cannot fit."""
+        groups = [element for element in self.elements if not isinstance(element, Slot)]
+        return tuple(frozenset(words[0] for words in group) for group in groups)
+
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The slots in the order in which they are said."""
         return tuple(element for element in self.elements if isinstance(element, Slot))

@@ -51,10 +51,12 @@ class Keywords:
         if self._only_tells(words):
             return []
         spelled = tuple(self._spelled(word) for word in words)
+        present = frozenset(spelled)
         starts = {is_first: beginnings(words, is_name_first=is_first) for is_first in (False, True)}
         return [
             _layout(form, words, start, spans)
             for form in self._forms
+            if not any(present.isdisjoint(need) for need in form.needs)
             for start, opened in _laid(form, spelled, starts[isinstance(form.elements[0], Slot)])
             for spans in product(*(_names(spelled, form, n, span) for n, span in enumerate(opened)))
         ]
@@ -86,8 +88,6 @@ def _orders(form: KeywordForm) -> Iterator[KeywordForm]:
 
 def _laid(form: KeywordForm, words: tuple[str, ...], starts: Iterable[int]) -> Iterator[tuple[int, tuple[Span, ...]]]:
     """Every way to lay the form on `words`, as the beginning and the words of each slot."""
-    if not all(isinstance(e, Slot) or any(set(words).issuperset(some) for some in e) for e in form.elements):
-        return
     for start in starts:
         for spans in _placed(form, words, 0, start, None):
             yield start, spans
