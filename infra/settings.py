@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         default=30.0,
         ge=0,
         allow_inf_nan=False,
-        description="days until ended tasks, their logs and dead letters are removed; 0: never; the same on every node",
+        description="days until ended tasks, logs, dead letters, sessions are removed; 0: never; the same everywhere",
     )
     log_limit_mb: int = Field(default=16, ge=1, description="bound of one attempt's spooled log")
 

@@ -257,6 +257,13 @@ class Retention(Protocol):
         """Remove dead letters that are older than `keep_s` seconds, at most about `limit`; returns their number."""
         ...
 
+    async def forget_sessions(self, keep_s: float, limit: int) -> int:
+        """Remove voice sessions, with what was said in them, that were last saved more than `keep_s` seconds ago.
+
+        Returns their number, at most about `limit`. One of which a task has not ended is kept.
+        """
+        ...
+
 
 class SessionStore(Protocol):
     """Voice sessions, which survive their connection."""

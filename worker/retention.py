@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 
 from infra.log import get_logger
 from worker.log_tail import log_remote
@@ -33,21 +34,29 @@ class Retention:
         """Remove what is outdated, at most some thousand tasks. Raises StateStoreError, StorageError and the like."""
         if not self._keep_s:
             return
-        tasks = letters = 0
+        tasks = 0
         for _ in range(BATCHES):
             removed = await self._tasks()
             tasks += removed
             if not removed:
                 break
             await _pause()
+        letters = await self._all(self._ports.store.forget_dead_letters)
+        sessions = await self._all(self._ports.store.forget_sessions)
+        if tasks or letters or sessions:
+            keep_days = self._ports.settings.keep_days
+            log.info("past_removed", tasks=tasks, dead_letters=letters, sessions=sessions, keep_days=keep_days)
+
+    async def _all(self, forget: Callable[[float, int], Awaitable[int]]) -> int:
+        """Remove one kind of things, batch by batch; their number."""
+        total = 0
         for _ in range(BATCHES):
-            removed = await self._ports.store.forget_dead_letters(self._keep_s, BATCH)
-            letters += removed
+            removed = await forget(self._keep_s, BATCH)
+            total += removed
             if removed < BATCH:
                 break
             await _pause()
-        if tasks or letters:
-            log.info("past_removed", tasks=tasks, dead_letters=letters, keep_days=self._ports.settings.keep_days)
+        return total
 
     async def _tasks(self) -> int:
         """Remove one batch; 0 also where another node was faster, which then goes on with it."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import BindParameter, Integer, Text, bindparam, delete, select
+from sqlalchemy import BindParameter, Integer, Text, bindparam, delete, exists, select
 
 from infra.state_store import Outdated
 from infra.state_stores.part import StorePart
-from infra.state_stores.tables import NOW, dead_letters, tasks
+from infra.state_stores.tables import NOW, dead_letters, sessions, tasks
 from schemas.state import TERMINAL
 
 _IDS: BindParameter[str] = bindparam("ids", type_=Text(), expanding=True)
@@ -28,6 +28,17 @@ _FORGET_LETTERS = delete(dead_letters).where(
         select(dead_letters.c.number)
         .where(dead_letters.c.at < _START)
         .order_by(dead_letters.c.at)
+        .limit(_LIMIT)
+        .with_for_update(skip_locked=True)
+    )
+)
+# A session whose task still runs has a caller who may come back for its end.
+_FORGET_SESSIONS = delete(sessions).where(
+    sessions.c.id.in_(
+        select(sessions.c.id)
+        .where(sessions.c.saved_at < _START)
+        .where(~exists().where(tasks.c.session == sessions.c.id, tasks.c.finished_at.is_(None)))
+        .order_by(sessions.c.saved_at)
         .limit(_LIMIT)
         .with_for_update(skip_locked=True)
     )
@@ -53,3 +64,8 @@ class Forgetting(StorePart):
         """Remove dead letters that are older than `keep_s` seconds; their number."""
         given = {"keep_s": keep_s, "limit": limit}
         return await self._database.write(lambda tx: tx.run(_FORGET_LETTERS, given))
+
+    async def forget_sessions(self, keep_s: float, limit: int) -> int:
+        """Remove sessions that were last saved more than `keep_s` seconds ago and wait for no task; their number."""
+        given = {"keep_s": keep_s, "limit": limit}
+        return await self._database.write(lambda tx: tx.run(_FORGET_SESSIONS, given))

@@ -153,3 +153,17 @@ async def test_dead_letters_go_when_they_are_old(store, database):
     assert await store.forget_dead_letters(KEEP, 10) == 3
     assert await store.forget_dead_letters(KEEP, 10) == 0
     assert [x.reason for x in await store.dead_letters()] == ["r5", "r4"]
+
+
+async def test_conversations_go_when_nobody_waits_for_them(store, database):
+    """Age counts from the last save; a session whose task still runs is kept, however old, until that has ended."""
+    for name in ("quiet", "waits", "told", "fresh"):
+        await store.open_session(name)
+    await claimed(store, "running", tags={"session": "waits"})
+    await ended(store, database, "over", 31, tags={"session": "told"})
+    await database.execute(f"UPDATE sessions SET saved_at = saved_at - {KEEP + 1} WHERE id <> 'fresh'")
+    assert await store.forget_sessions(KEEP, 1) == 1
+    assert await store.forget_sessions(KEEP, 10) == 1
+    assert await store.forget_sessions(KEEP, 10) == 0
+    there = [name for name in ("quiet", "waits", "told", "fresh") if await store.load_session(name)]
+    assert there == ["waits", "fresh"]
