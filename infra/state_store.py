@@ -260,7 +260,7 @@ class Retention(Protocol):
     async def forget_sessions(self, keep_s: float, limit: int) -> int:
         """Remove voice sessions, with what was said in them, that were last saved more than `keep_s` seconds ago.
 
-        Returns their number, at most about `limit`. One of which a task has not ended is kept.
+        Returns their number, at most about `limit`. One of which a task is still known is kept.
         """
         ...
 

@@ -10,13 +10,14 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+from infra.errors import SisyphusError
 from infra.log import get_logger
 from worker.log_tail import log_remote
 from worker.ports import Ports
 
 log = get_logger(__name__)
 
-#: Tasks, or dead letters, per transaction, so that nobody waits long for the database; and transactions per sweep.
+#: Tasks, dead letters or sessions per transaction, so that nobody waits long; and transactions per sweep.
 BATCH, BATCHES = 20, 100
 #: Mean pause between two of them, in seconds.
 PAUSE_S = 0.05
@@ -62,10 +63,16 @@ class Retention:
         """Remove one batch; 0 also where another node was faster, which then goes on with it."""
         found = await self._ports.store.outdated(self._keep_s, BATCH)
         bucket = self._ports.settings.default_bucket
-        logs = [log_remote(bucket, x.task_id, epoch) for x in found for epoch in range(1, x.epoch + 1)]
-        if logs:
-            await self._ports.objects.at(logs[0]).delete(logs)
-        return await self._ports.store.forget([x.task_id for x in found], self._keep_s)
+        without_logs: list[str] = []
+        for task in found:
+            logs = [log_remote(bucket, task.task_id, epoch) for epoch in range(1, task.epoch + 1)]
+            try:
+                if logs:
+                    await self._ports.objects.at(logs[0]).delete(logs)
+                without_logs.append(task.task_id)
+            except SisyphusError as error:  # the others need not wait for it
+                log.warning("log_not_removed", task_id=task.task_id, error=str(error), consequence="tried again later")
+        return await self._ports.store.forget(without_logs, self._keep_s)
 
 
 async def _pause() -> None:

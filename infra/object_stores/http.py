@@ -36,7 +36,7 @@ _MISSING = {404, 410}
 _PASSING = {408, 425, 429}
 #: Bytes that a broken connection must have brought for the transfer to go on with fresh tries.
 _WORTHWHILE = 1024 * 1024
-_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+_RANGE = re.compile(r"bytes (\d{1,19})-\d+/(?:\d+|\*)")
 
 
 class _NoSuchPartError(StorageError):
@@ -45,12 +45,16 @@ class _NoSuchPartError(StorageError):
 
 @dataclass(slots=True)
 class _Download:
-    """How far a fetch has come; `etag` names the file that it is of, if the server gave a strong one."""
+    """How far a fetch has come; `etag` names the file that it is of, if the server gave a strong one.
+
+    `restarts` counts how often what had come was of another file.
+    """
 
     offset: int = 0
     etag: str = ""
     modified: datetime | None = None
     is_whole: bool = False
+    restarts: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
 
     @property
@@ -63,6 +67,7 @@ class _Download:
         os.ftruncate(target, 0)
         os.lseek(target, 0, os.SEEK_SET)
         if self.offset:
+            self.restarts += 1
             transfer.moved(-self.offset)
         self.offset, self.digest = 0, hashlib.sha256()
 
@@ -148,7 +153,8 @@ class HttpObjectStore:
             download.etag = ""  # the next try starts anew
             raise
         except StorageError:
-            if not download.etag or download.offset - start < _WORTHWHILE:
+            # A server that gives another file each time brings much and never ends: its tries are counted.
+            if not download.etag or download.restarts or download.offset - start < _WORTHWHILE:
                 raise
         else:
             download.is_whole = True
@@ -221,7 +227,7 @@ def _may_pass(error: BaseException) -> bool:
 def _modified(answer: Answer) -> datetime:
     try:
         found = parsedate_to_datetime(answer.header("Last-Modified"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.now(UTC)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

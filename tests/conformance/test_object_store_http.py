@@ -185,6 +185,25 @@ async def test_a_transfer_that_always_breaks_is_given_up(site, opened, tmp_path)
         assert len(site.asked) == TRIES
 
 
+async def test_a_file_that_is_another_one_each_time_is_given_up(site, opened, tmp_path):
+    """Much comes each time, but never more of the same file: its tries are counted, or it would never end."""
+
+    def act(request):
+        request.head(200, len(BODY), ETag=f'"{len(site.asked)}"')
+        request.wfile.write(BODY[:1_200_000])
+
+    site.acts["/x"] = act
+    with pytest.raises(StorageError):
+        await fetched(opened(), site.url("/x"), tmp_path)
+    assert len(site.asked) <= TRIES + 1
+
+
+async def test_an_impossible_date_is_no_date(site, opened, tmp_path):
+    """What a server says of itself cannot break a fetch."""
+    site.acts["/x"] = answer(200, b"x", Last_Modified="Mon, 01 Jan 2024 00:00:00 +99999999999999")
+    assert await fetched(opened(), site.url("/x"), tmp_path) == b"x"
+
+
 async def test_each_try_that_brings_much_earns_new_ones(site, opened, tmp_path):
     """A long file over a bad line arrives although it breaks more often than a call is tried."""
     body, etag = BODY * 3, '"1"'

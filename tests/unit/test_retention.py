@@ -157,3 +157,27 @@ async def test_one_sweep_takes_no_more_than_its_share(tmp_path, monkeypatch):
         for left in (2, 0):
             await Retention(system.ports()).once()
             assert len(await system.store.find()) == left
+
+
+async def test_one_log_that_cannot_be_deleted_keeps_nothing_else(tmp_path):
+    """A task whose log is under a hold stays, with a word in the log; the others and the dead letters go."""
+    async with bench(tmp_path) as system:
+        await ended(system, "held", 32)
+        await ended(system, "free", 31)
+        await system.store.dead_letter("broker", "old", "b")
+        with sqlite3.connect(system.data / "sisyphus.db", timeout=10) as database:
+            database.execute("UPDATE dead_letters SET at = at - ?", (40 * 86_400,))
+        store = system.objects.at(log_of("held", 1))
+
+        class Holding:
+            def at(self, remote):
+                return self
+
+            async def delete(self, remotes):
+                if any("/held/" in x.key for x in remotes):
+                    raise StorageError("under legal hold")
+                await store.delete(remotes)
+
+        await Retention(system.ports(objects=Holding())).once()
+        assert [x.id for x in await system.store.find()] == ["held"]
+        assert await system.store.dead_letters() == []
