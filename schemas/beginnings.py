@@ -7,19 +7,17 @@ from collections.abc import Collection
 
 from schemas.control import forms
 from schemas.lead_ins import CARRIERS, LEAD_INS, OPENERS
-from schemas.small_words import BETWEEN_LEAD_INS, TELLING
+from schemas.small_words import BETWEEN_LEAD_INS, DENYING, TELLING
 from schemas.wording import plain
 
 #: What a request is for, behind it: "… so i know how long it is".
-_PURPOSE = re.compile(
-    r" (?:so (?:i|we|you|they|that|it)|because|since|before (?:i|we|the)|in order to|to (?:save|free)) "
-)
-#: The same before it: "to save space | compress …", and the most words that has.
-_REASON = re.compile(r"(?:(?:so|um|well|okay) )?(?:to|so (?:that )?(?:i|we)|before (?:i|we)|in order to|no rush) ")
-_MAX_REASON = 10
+_PURPOSE = re.compile(r" (?:so (?:i|we|you|they|that|it)|because|since|before (?:i|we)|in order to|to (?:save|free)) ")
+#: The same before it: "to save some space | compress …", and the least and the most words that has.
+_REASON = re.compile(r"(?:(?:so|um|well|okay) )?(?:to|so (?:that )?(?:i|we)|before (?:i|we)|in order to) ")
+_MIN_REASON, _MAX_REASON = 3, 10
 #: The words of asking, whatever was said before: "my editor | wants to know | how many words …".
 _ASKING = """
-    can you; could you; would you; will you; can you please; please; so please; so just
+    can you; could you; would you; will you
     want to know; wants to know; wants a; needs a; i need; we need; i want
     tell me; give me; show me; get me; can i get; can i have; could i have; could i get
 """
@@ -39,7 +37,9 @@ def without_purpose(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words without what is said at the end about what the request is for."""
     text = " ".join(words)
     found = _PURPOSE.search(text, len(" ".join(words[:3])))
-    return tuple(text[: found.start()].split()) if found else words
+    if found is None or not DENYING.isdisjoint(text[found.start() :].split()):
+        return words
+    return tuple(text[: found.start()].split())
 
 
 def beginnings(words: tuple[str, ...], *, is_name_first: bool) -> list[int]:
@@ -51,13 +51,14 @@ def beginnings(words: tuple[str, ...], *, is_name_first: bool) -> list[int]:
     """
     lead_ins = _OPENERS if is_name_first else _LEAD_INS
     reached = {0}
-    if _REASON.match(" ".join(words)):
-        reached.update(range(3, min(len(words), _MAX_REASON)))
+    # Where something is told or denied, what comes after it is not asked for.
     told = next((place for place, word in enumerate(words) if word in TELLING), len(words))
+    if _REASON.match(" ".join(words)):
+        reached.update(range(_MIN_REASON, min(told + 1, len(words), _MAX_REASON)))
     for place in range(2, min(told, len(words) - 2)):
         reached.update(place + len(asking) for asking in _ASKS if words[place : place + len(asking)] == asking)
-    # Whatever was told, "… so please compress it" asks.
-    reached.update(place + 1 for place in range(3, len(words) - 1) if words[place] == "so")
+        if words[place] == "so" and place > 2:
+            reached.add(place + 1)
     for place in range(len(words)):
         if place in reached:
             if words[place] in BETWEEN_LEAD_INS:

@@ -35,4 +35,6 @@ def text_span(words: tuple[str, ...], start: int, end: int) -> tuple[int, int] |
         start += found[0].count(" ")
     while end - start > 1 and (found := _AFTER.search(" ".join(words[start:end]))):
         end -= found[0].count(" ")
-    return None if all(word in _EMPTY for word in words[start:end]) else (start, end)
+    if words[start] == "and" or all(word in _EMPTY for word in words[start:end]):
+        return None
+    return start, end

@@ -65,10 +65,13 @@ class KeywordForm:
 
 
 def check_notation(notation: str, field: str) -> None:
-    """Raise RefusalError where brackets do not close, are nested, or are empty."""
+    """Raise RefusalError where brackets do not close, are nested or empty, or where no word must be said."""
+    must = False
     for token in _TOKEN.finditer(notation):
-        if not token.lastgroup or (
-            token.lastgroup in {"any", "extra"} and not all(map(plain, token[0][1:-1].split("|")))
-        ):
+        choices = token[0].strip("()[]").split("|") if token.lastgroup != "slot" else ["slot"]
+        if not token.lastgroup or not all(plain(choice) for choice in choices):
             message = f"{notation!r}: {token[0]!r} is none of word, (one|of these), [may|be|said] and {{parameter}}"
             raise RefusalError("keywords_notation", message, field)
+        must |= token.lastgroup in {"word", "any"}
+    if not must:
+        raise RefusalError("keywords_notation", f"{notation!r} needs a word that must be said", field)

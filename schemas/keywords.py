@@ -11,24 +11,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import pairwise, product
-
-from rapidfuzz import fuzz
+from itertools import islice, pairwise, product
 
 from schemas.beginnings import beginnings, without_purpose
 from schemas.control import CONTROLS
 from schemas.grammar import Frame
 from schemas.keyword_form import KeywordForm, Slot
 from schemas.layout import MAX_NAME, MAX_TEXT, Layout, Span
-from schemas.small_words import ASKING, BEHIND, BETWEEN_LEAD_INS, GLUE, GOING_ON, HENCE, MADE, STATING, WISHING
-from schemas.strangers import OPPOSITES
+from schemas.small_words import (
+    AGAIN,
+    BEHIND,
+    BETWEEN_LEAD_INS,
+    GLUE,
+    GOING_ON,
+    HAVING,
+    HENCE,
+    MADE,
+    STATING,
+    TELLING,
+    WANTING,
+    WISHING,
+)
 
 #: What it costs not to follow a pattern, and that more was said behind it.
 KEYWORDS_COST, TAIL_COST = 2.0, 3.0
 #: How much surer than in a pattern a name must be, and where more was said behind it.
 SURENESS, SURENESS_BEFORE_TAIL = 10.0, 26.0
-#: Letters from which a key word may be spelled in another way ("summarise"), and how near it must be.
-FUZZY_LETTERS, FUZZY = 7, 86.0
+#: Layouts of one utterance; who rambles in key words has said nothing.
+MAX_LAYOUTS = 160
 #: Most small words that are left out on each side of a name.
 _MAX_TRIM = 7
 
@@ -40,41 +50,53 @@ class Keywords:
         self._forms = list(dict.fromkeys(order for form in forms for order in _orders(form)))
         alternatives = [e for form in self._forms for e in form.elements if not isinstance(e, Slot)]
         self._known = {word for some in alternatives for words in some for word in words}
-        tasks = [
-            e for form in self._forms if form.intent not in CONTROLS for e in form.elements if not isinstance(e, Slot)
-        ]
+        # Not of forms with free text: "is pepper mentioned in …" asks.
+        doing = [f for f in self._forms if f.intent not in CONTROLS and all(slot.kind != "text" for slot in f.slots)]
+        tasks = [e for form in doing for e in form.elements if not isinstance(e, Slot)]
         self._done = {w for some in tasks for words in some for w in words if w.endswith("ed")}
+        self._spellings = {_american(word): word for word in self._known}
 
     def find(self, words: tuple[str, ...]) -> list[Layout]:
         """Every form that explains all of `words`."""
-        words = without_purpose(words)
         if self._only_tells(words):
             return []
+        # Uncut too: the purpose may be a part of a name.
+        ways = dict.fromkeys([words, without_purpose(words)])
+        return list(islice((layout for way in ways for layout in self._find(way)), MAX_LAYOUTS))
+
+    def _find(self, words: tuple[str, ...]) -> Iterator[Layout]:
         spelled = tuple(self._spelled(word) for word in words)
         present = frozenset(spelled)
-        starts = {is_first: beginnings(words, is_name_first=is_first) for is_first in (False, True)}
-        return [
-            _layout(form, words, start, spans)
-            for form in self._forms
-            if not any(present.isdisjoint(need) for need in form.needs)
-            for start, opened in _laid(form, spelled, starts[isinstance(form.elements[0], Slot)])
-            for spans in product(*(_names(spelled, form, n, span) for n, span in enumerate(opened)))
-        ]
+        starts = beginnings(words, is_name_first=False)
+        # "open the letter and count its words": what was opened must be spoken of again.
+        is_meant_again = not AGAIN.isdisjoint(words)
+        name_starts = beginnings(words, is_name_first=True) if is_meant_again else starts
+        for form in self._forms:
+            if any(present.isdisjoint(need) for need in form.needs):
+                continue
+            for start, opened in _laid(form, spelled, name_starts if isinstance(form.elements[0], Slot) else starts):
+                for spans in product(*(_names(spelled, form, n, span) for n, span in enumerate(opened))):
+                    yield _layout(form, words, start, spans)
 
     def _spelled(self, word: str) -> str:
         """The key word that `word` is, perhaps in another spelling, or `word` itself."""
-        if word in self._known or word in GLUE or len(word) < FUZZY_LETTERS or word.startswith(OPPOSITES):
+        if word in self._known or word in GLUE:
             return word
-        # Of equal length: "summarise" is "summarize", a "compressor" is nothing of that kind.
-        near = [known for known in self._known if len(known) == len(word) and fuzz.ratio(word, known) >= FUZZY]
-        return max(near, key=lambda known: fuzz.ratio(word, known), default=word)
+        return self._spellings.get(_american(word), word)
 
     def _only_tells(self, words: tuple[str, ...]) -> bool:
-        """Whether it is said that something was done: "the letter was zipped"; "a zipped copy of …" may be a wish."""
+        """Whether it is said, or asked, that something was done; "a zipped copy of …" and "i need it zipped" ask."""
         done = [place for place, word in enumerate(words) if word in self._done]
+        if any(place and words[place - 1] in HAVING and not WANTING.intersection(words[:place]) for place in done):
+            return True
         is_told = any(words[place + 1 : place + 2] and words[place + 1] not in MADE for place in done)
         is_told |= bool(done) and done[-1] == len(words) - 1
-        return is_told and WISHING.isdisjoint(words) and words[0] not in ASKING
+        return is_told and WISHING.isdisjoint(words)
+
+
+def _american(word: str) -> str:
+    """One spelling for both: "summarise", "catalogue", "colour"."""
+    return word.replace("is", "iz").replace("ys", "yz").replace("our", "or").replace("ogue", "og")
 
 
 def _orders(form: KeywordForm) -> Iterator[KeywordForm]:
@@ -136,7 +158,9 @@ def _names(words: tuple[str, ...], form: KeywordForm, number: int, span: Span) -
     if number == 0 and isinstance(form.elements[0], Slot) and words[end - 1] in HENCE:  # "the letter is big so zip it"
         ends += [place for place in range(start + 1, end) if words[place] in STATING and place not in ends]
     if end == len(words):  # "… the letter, i have to hand it in"
-        ends += [place for place in range(start + 1, end) if words[place] in GOING_ON and place not in ends]
+        told = next((place for place in range(start, end) if words[place] in TELLING), None)
+        if told is None:
+            ends += [place for place in range(start + 1, end) if words[place] in GOING_ON and place not in ends]
     for pair in product(starts, ends):
         if 0 < pair[1] - pair[0] <= MAX_NAME:
             yield pair
@@ -146,7 +170,14 @@ def _layout(form: KeywordForm, words: tuple[str, ...], start: int, spans: tuple[
     end = spans[-1][1] if spans and isinstance(form.elements[-1], Slot) else len(words)
     has_tail = any(word not in GLUE and word not in BEHIND and word not in form.extras for word in words[end:])
     cost, sureness = (TAIL_COST, SURENESS_BEFORE_TAIL) if has_tail else (0.0, SURENESS)
-    return Layout(_frame(form, words, start, spans), start, spans, 100.0, KEYWORDS_COST + cost, sureness=sureness)
+    return Layout(
+        _frame(form, words, start, spans),
+        start,
+        spans,
+        100.0,
+        KEYWORDS_COST + cost,
+        sureness=sureness,
+    )
 
 
 def _frame(form: KeywordForm, words: tuple[str, ...], start: int, spans: tuple[Span, ...]) -> Frame:

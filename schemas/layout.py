@@ -31,6 +31,8 @@ SURE_LEAD_IN = 82.0
 REFUSAL = 88.0
 #: Words behind which nothing is asked for.
 NEGATIONS = frozenset({"not", "never", "ever", "nobody", "no"})
+#: Words before which a request is somebody else's.
+OTHERS = NEGATIONS | {"he", "she", "they", "who", "somebody"}
 #: Most that a lead-in may cost before a form without slots, which has nothing else to be sure by.
 SLOTLESS_PENALTY = 2.0
 #: Most words of a lead-in, of a name and of a free text; most words that a recogniser splits or joins.
@@ -111,6 +113,7 @@ class Layouts:
         self._longest = int(self._lengths.max(initial=1)) + STRETCH
         self._lead_ins = Phrases.of([plain(form) for form in LEAD_INS])
         self._no_command = Phrases.of([plain(form) for form in NO_COMMAND_LEAD_INS])
+        self._refusals = [tuple(form.split()) for form in self._no_command.texts]
 
     def find(self, utterances: Sequence[tuple[str, ...]]) -> list[list[Layout]]:
         """The best layouts of each utterance, best first; one comparison serves all of them."""
@@ -128,7 +131,7 @@ class Layouts:
 
     def refuse(self, words: tuple[str, ...]) -> bool:
         """Whether words begin in a way that gives no command: "don't …", "he said …"."""
-        return bool(self._starts(words).refused)
+        return any(words[: len(form)] == form for form in self._refusals)
 
     def _spans(self, words: tuple[str, ...], texts: dict[str, int]) -> list[tuple[int, int, int]]:
         """Every run of words as (start, end, number of its text); `texts` collects the texts."""
@@ -164,7 +167,7 @@ class Layouts:
         nearest = [self._lead_ins.texts[int(number)] for number in likes.argmax(axis=1)]
         other = likeness(heads, self._no_command).max(axis=1).tolist()
         for place, (score, against) in enumerate(zip(friendly, other, strict=True), start=1):
-            if score >= LEAST_LEAD_IN and score > against and NEGATIONS.isdisjoint(words[:place]):
+            if score >= LEAST_LEAD_IN and score > against and OTHERS.isdisjoint(words[:place]):
                 costs[place] = (100 - score) * LEAD_IN_COST
                 odd = strangers(heads.texts[place - 1], nearest[place - 1])
                 unknown[place] = max(odd, int(score < SURE_LEAD_IN))

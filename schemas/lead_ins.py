@@ -56,7 +56,7 @@ CARRIERS = forms(
     right; wee; full; away and; can you just; could you just; take your time; take your time and
     take all the time you need; take all the time you need and; any idea; go ahead with; gonnae; gonnae give us
     gie me; i have been asked; just give me; tell me what; like; list; list me; name; name me; pick out; send me
-    read me; explain; hand me; pass me; point me; for; with; regarding; about; as for; when it comes to
+    explain; hand me; pass me; point me; for; with; regarding; about; as for; when it comes to
     i am wondering; be a dear and; be so kind as to; be an angel and; assistant; hey assistant
     """
 )

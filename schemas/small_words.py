@@ -12,8 +12,8 @@ def words(listed: str) -> frozenset[str]:
 GLUE = words(
     """
     a an the this that these those some any all every each my our your its their whole entire complete full single
-    of in on for from to with at by through into over up out down as and or inside within about between using
-    it them me us you i we there here is are was be being been does do has have had will would can could should must
+    of in on for from to with at by through into over up down as and or inside within about between using
+    it them me us you i we there here is are be being been does do has have had will would can could should must
     need needs want like get gets got make made give take let so just also one
     file files document documents text texts table tables
     go goes going put see tell show know used
@@ -30,7 +30,7 @@ BETWEEN_LEAD_INS = words(
 #: People put them behind a command; a name ends before them.
 BEHIND = words("please thanks thank you now quickly today real quick too though then again anyway altogether")
 #: People go on with them when they have said what they want.
-GOING_ON = words("for so because i we before when and as if since while it please to until by at csv asap")
+GOING_ON = words("for so because i we since it csv asap")
 #: Say something of a thing; and ask for something after that: "the letter | is too big, so | zip it".
 STATING, HENCE = (
     words("is are has have feels feel looks look takes take seems seem and so was were got"),
@@ -39,18 +39,24 @@ STATING, HENCE = (
 #: Somebody wishes for something to be done.
 WISHING = words(
     """
-    need needs want like love have get should must could can would please let see give make put take turn
+    need needs want like love have get must could can would let see give make put take turn
     """
 )
-#: A question begins with them.
-ASKING = words("is are was were does do did has have how what where which whether")
+#: Behind them it is told that something was done, or asked whether it was.
+HAVING = words("have has had was were been is are being got")
 #: Behind them nothing is asked for: it is told, denied, or somebody else's business.
 TELLING = words(
     """
     not never no said says asked asks told tells did who why when if unless until yesterday he she they was were
-    had instead than without hates hate forgot used
+    had instead than without hates hate forgot used nobody somebody avoid avoiding stop stopped cancel ever wait would
     """
 )
+#: Somebody wants it to be so: "i want it to be zipped".
+WANTING = words("need needs want wants like love could can")
+#: Point back to what was named before.
+AGAIN = words("it its them their that those and")
+#: Take back what was said before them.
+DENYING = words("not never no nobody said told asked cancel stop wait but")
 #: What is made, behind how it is made: "a zipped copy".
 MADE = words("version copy form file archive zip summary words")
 

@@ -14,6 +14,7 @@ from rapidfuzz import fuzz
 
 from schemas.likeness import Phrases, likeness
 from schemas.small_words import KINDS, LIGHT, LIGHT_IN_NAMES
+from schemas.wording import plain
 
 #: Score from which two words count as one, and for words of up to `SHORT` letters.
 SAME, SAME_SHORT, SHORT = 62.0, 80.0, 4
@@ -35,6 +36,12 @@ def strangers(heard: str, wanted: str, *, is_name: bool = False) -> int:
         return 0
     light = LIGHT_IN_NAMES if is_name else LIGHT
     return _alone(heard.split(), wanted.split(), light) + _alone(wanted.split(), heard.split(), light)
+
+
+def is_shortened(wording: str, said: str) -> bool:
+    """Whether `wording` is `said` with content words left out, and nothing else: a "never" changes everything."""
+    these, those = plain(said).split(), plain(wording).split()
+    return _alone(these, those, LIGHT) > 0 and _alone(those, these, LIGHT) == 0
 
 
 @lru_cache(maxsize=16_384)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from schemas.control import ANSWERS
+from schemas.control import ANSWERS, CONTROLS
 from schemas.free_text import text_span
 from schemas.grammar import UNFINISHED, Frame, Grammar
 from schemas.keyword_form import Slot
@@ -101,9 +101,9 @@ class Matcher:
 
     def _candidates(self, utterances: Heard, top: float, answer_expected: bool) -> Iterator[Candidate]:
         loose = [self._keywords.find(words) for words in utterances]
-        if not loose[0] and self._layouts.refuse(next(iter(utterances))):
-            # What the likeliest hypothesis forbids, no worse one may start.
-            loose = [list[Layout]() for _ in utterances]
+        if self._layouts.refuse(next(iter(utterances))):
+            # What the likeliest hypothesis forbids, no reading of it and no worse one may start.
+            loose = [[layout for layout in found if layout.frame.intent in CONTROLS] for found in loose]
         layouts = [[*near, *free] for near, free in zip(self._layouts.find(list(utterances)), loose, strict=True)]
         near = self._nearest(utterances, layouts)
         for (words, log_prob), found in zip(utterances.values(), layouts, strict=True):

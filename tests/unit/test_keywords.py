@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.matching import matcher
+from benchmarks.matching import lines, matcher
+from infra.template_catalog import load_catalog
 from schemas.beginnings import beginnings, without_purpose
 from schemas.free_text import text_span
+from schemas.grammar import Grammar
+from schemas.keywords import MAX_LAYOUTS, Keywords
 from schemas.match import Hypothesis, MatchKind
-from schemas.strangers import is_literal, strangers
+from schemas.strangers import is_literal, is_shortened, strangers
+from schemas.utterance import Matcher
 
 MATCH = matcher("tune").match
 
@@ -45,6 +49,7 @@ def test_no_pattern_is_needed(text: str, intent: str) -> None:
         "how many pages are in the annual report",
         "she compressed the error log",
         "the annual report is compressed",
+        "is the annual report zipped",
         "don't compress the error log please",
         "you can count on the annual report",
         "edit the annual report",
@@ -55,6 +60,30 @@ def test_no_pattern_is_needed(text: str, intent: str) -> None:
 def test_one_word_that_nothing_explains_is_in_the_way(text: str) -> None:
     """However near the rest is: it is asked back at most."""
     assert MATCH(text).kind is not MatchKind.ACCEPT
+
+
+@pytest.mark.parametrize("text", lines("near-misses-taken-back.txt"))
+def test_what_is_denied_taken_back_or_told_starts_nothing(text: str) -> None:
+    """Neither typed nor heard; what is heard may at most be listened to again."""
+    assert MATCH(text).kind is not MatchKind.ACCEPT
+    heard = MATCH([Hypothesis(text=text, log_prob=-0.3)])
+    assert heard.kind is not MatchKind.ACCEPT or heard.wants_second_look
+
+
+@pytest.mark.parametrize(
+    "rambling", ["the and compare " * 9, "take the and compare with " * 5, "find in the " * 9, "count words " * 14]
+)
+def test_rambling_in_key_words_is_bounded(rambling: str) -> None:
+    """However many ways there are to lay forms on it, few are looked at."""
+    assert len(Keywords(Grammar(load_catalog()).keyword_forms).find(said(rambling))) <= MAX_LAYOUTS
+    assert MATCH(rambling).kind is not MatchKind.ACCEPT
+
+
+def test_a_purpose_may_be_a_part_of_a_name() -> None:
+    """Then it is not cut off, and it is asked which one is meant."""
+    over = Matcher(load_catalog(), ["sisyphus:a/letter.txt", "sisyphus:a/letter-before-i-left.txt"])
+    found = over.match("i need a zipped copy of the letter before i left")
+    assert found.kind is not MatchKind.ACCEPT or found.best.slots["source"].endswith("before-i-left.txt")
 
 
 def test_a_misheard_word_is_looked_at_again() -> None:
@@ -79,6 +108,13 @@ def test_free_text_is_what_is_looked_for() -> None:
     assert text_span(words, 0, len(words)) == (5, 6)
     assert text_span(("the", "white", "whale"), 0, 3) == (1, 3)
     assert text_span(("the", "word"), 0, 2) is None
+
+
+def test_what_is_left_out_is_noticed() -> None:
+    """The sound alone cannot tell that more was said; the words can."""
+    assert is_shortened("Compress the annual report.", "compress the annual report never")
+    assert not is_shortened("could you zip the office folder", "Could you live in the office folder?")
+    assert not is_shortened("compress the report", "Compress the report, please.")
 
 
 def test_strangers() -> None:

@@ -208,7 +208,13 @@ def test_templates_load_without_the_matcher() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    ["(shout|cry {phrase} at {source}", "shout ) {phrase} at {source}", "shout [] {phrase} at {source}", "{nobody}"],
+    [
+        "(shout|cry {phrase} at {source}",
+        "shout ) {phrase} at {source}",
+        "shout [] {phrase} at {source}",
+        "{nobody}",
+        "[at] {source} [it] {phrase}",
+    ],
 )
 def test_keywords_are_checked_like_patterns(broken: str) -> None:
     """Brackets that do not close and slots that nobody knows are refused, with the field."""

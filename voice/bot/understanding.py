@@ -6,10 +6,10 @@ Gate, turn taking and intent all ask here, so that one utterance has one meaning
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
-from schemas.match import Match, MatchKind, Reason
+from schemas.match import Match, MatchKind, Reading, Reason
 from schemas.template import Template
 from voice.bot import verification
 from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED, Patience
@@ -17,9 +17,13 @@ from voice.services.hearing import Hearing
 
 #: Seconds that a second look may take; after that the first one has to do.
 _SECOND_LOOK_S = 3.0
+#: The same for holding what may have been meant against the sound.
+_WEIGHING_S = 1.5
 #: What only the second look understood needs this average log probability when it has no more words than this:
 #: "uh huh" was written as "That's all" at -1.2, real short answers stayed above -1.0.
 _FEW_WORDS, _SURE_LOG_PROB = 3, -1.0
+
+T = TypeVar("T")
 
 
 class Words(Protocol):
@@ -103,31 +107,25 @@ class _Heard:
     async def match(self, *, answer_expected: bool) -> Match:
         """The first look; where it is doubtful, the second, and what the sound says of both."""
         first = self._words.understand(self._hearing.hypotheses, answer_expected=answer_expected)
-        best = first
         try:
             if not first.wants_second_look:
                 return first
-            async with asyncio.timeout(_SECOND_LOOK_S):
-                best = await self._look_again(first, answer_expected=answer_expected)
-        except TimeoutError:
-            return best
+            again = await _within(_SECOND_LOOK_S, self._hearing.second_look())
+            if again is None or not again.hypotheses:
+                return _unconfirmed(first)
+            second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
+            is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
+            settled = first if is_invented else settle(first, second)
+            return await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
         finally:
             self._hearing.release()
-        return best
 
-    async def _look_again(self, first: Match, *, answer_expected: bool) -> Match:
-        again = await self._hearing.second_look()
-        if again is None or not again.hypotheses:
-            return first
-        second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
-        is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
-        settled = first if is_invented else settle(first, second)
-        readings = verification.readings_of(settled, first, second)
+    async def _held_against_sound(self, settled: Match, readings: Sequence[Reading], again: Hearing) -> Match:
         if not readings:
             return settled
         written = [self._hearing.text, again.text]
-        found = await verification.weigh(self._hearing, readings, written, self._words.templates)
-        return verification.verified(settled, found)
+        weighing = verification.weigh(self._hearing, readings, written, self._words.templates)
+        return verification.verified(settled, await _within(_WEIGHING_S, weighing) or [])
 
 
 class _Typed:
@@ -137,6 +135,22 @@ class _Typed:
     async def match(self, *, answer_expected: bool) -> Match:
         """Text is its only reading."""
         return self._words.understand(((self._text, 0.0),), answer_expected=answer_expected, is_typed=True)
+
+
+def _unconfirmed(first: Match) -> Match:
+    """The verdict of the first look alone: what it took for a word that was only near is asked back."""
+    if first.kind is MatchKind.ACCEPT and first.best is not None and not first.best.is_literal:
+        return first.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
+    return first
+
+
+async def _within(limit_s: float, work: Awaitable[T]) -> T | None:
+    """What `work` gives, or None where it takes longer than `limit_s` seconds."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await work
+    except TimeoutError:
+        return None
 
 
 def _is_sure(again: Hearing) -> bool:

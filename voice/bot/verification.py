@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from schemas.control import CONTROLS
 from schemas.match import Match, MatchKind, Reading, Reason
+from schemas.strangers import is_shortened
 from schemas.template import Template
 from voice.services.hearing import Hearing, Weight
 
@@ -25,9 +26,9 @@ SURE_GAP, WRONG_GAP = 2.7, 6.0
 SURE_NATS = 31.0
 #: Nats by which another meaning must be less likely.
 LEAST_LEAD = 2.0
-#: Meanings that are held against the sound, wordings of each, and how many of them are weighed by both models: a text
-#: takes the small model 3 ms and the other one 10.
-MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 24, 2
+#: Meanings that are held against the sound, wordings of all of them, and how many of each are weighed by both models: a
+#: text takes the small model some 5 ms and the other one 15.
+MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 36, 2
 #: Score of a meaning from which it is worth asking the sound.
 LEAST_SCORE = 58.0
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -50,20 +51,20 @@ class Weighed:
 
 
 def readings_of(*matches: Match) -> list[Reading]:
-    """The tasks that may be meant, each once, in the order of the matches. What starts nothing needs no proof."""
+    """The tasks that may be meant, each once, the best of each match first. What starts nothing needs no proof."""
     found: dict[tuple[str, tuple[tuple[str, str], ...]], Reading] = {}
-    for match in matches:
-        for reading in ([match.best] if match.best else []) + list(match.others):
-            if reading.intent not in CONTROLS and reading.wording and reading.score >= LEAST_SCORE:
-                found.setdefault((reading.intent, tuple(sorted(reading.slots.items()))), reading)
+    best = [match.best for match in matches if match.best is not None]
+    for reading in (*best, *(other for match in matches for other in match.others)):
+        if reading.intent not in CONTROLS and reading.wording and reading.score >= LEAST_SCORE:
+            found.setdefault((reading.intent, tuple(sorted(reading.slots.items()))), reading)
     return list(found.values())[:MAX_READINGS]
 
 
-def wordings_of(reading: Reading, templates: Mapping[str, Template]) -> list[str]:
-    """How a reading may have been worded: as it was understood, and in every pattern that says as much."""
+def wordings_of(reading: Reading, templates: Mapping[str, Template], limit: int = MAX_WORDINGS) -> list[str]:
+    """How a reading may have been worded: as it was understood, and in the first patterns that say as much."""
     template = templates.get(reading.intent)
     patterns = [p for p in template.patterns if set(_SLOT.findall(p)) == reading.forms.keys()] if template else []
-    return list(dict.fromkeys([reading.wording, *(reading.worded(pattern) for pattern in patterns)]))[:MAX_WORDINGS]
+    return list(dict.fromkeys([reading.wording, *(reading.worded(pattern) for pattern in patterns)]))[:limit]
 
 
 def spellings(wording: str) -> tuple[str, str]:
@@ -86,7 +87,8 @@ async def weigh(
         written: what the recognisers wrote by themselves.
         templates: by name.
     """
-    wordings = [(reading, text) for reading in readings for text in wordings_of(reading, templates)]
+    share = MAX_WORDINGS // len(readings)
+    wordings = [(reading, text) for reading in readings for text in wordings_of(reading, templates, share)]
     sketched = await hearing.sketch([spellings(text)[0] for _, text in wordings])
     if sketched is None:
         return []
@@ -95,7 +97,11 @@ async def weigh(
         own = [(w.log_prob, text) for (of, text), w in zip(wordings, sketched, strict=True) if of is reading]
         best += [(reading, text) for _, text in sorted(own, reverse=True)[:MAX_WEIGHED]]
     weights = await hearing.weigh([*(s for _, text in best for s in spellings(text)), *written])
-    return [] if weights is None else _weighed(best, weights, len(written))
+    if weights is None:
+        return []
+    found = _weighed(best, weights, len(written))
+    # The models do not weigh an end: a sentence cut short is as likely as the whole of it.
+    return [one for one in found if not any(is_shortened(one.reading.wording, text) for text in written)]
 
 
 def _weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weight]], written: int) -> list[Weighed]:

@@ -23,6 +23,8 @@ Hypothesis = tuple[str, float]
 #: The most that is decoded at once is Whisper's own window of 30 s; a turn longer than this many bytes
 #: of PCM16 is heard segment by segment instead.
 MAX_TURN_BYTES = 29 * SAMPLE_RATE_HZ * 2
+#: Sentences are weighed against 11 s of sound at most: beyond, each of them costs the models several times as much.
+_MAX_WEIGHED_BYTES = 11 * SAMPLE_RATE_HZ * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class Hearing:
 
     async def sketch(self, texts: Sequence[str]) -> list[Weight] | None:
         """How likely the sound is each of `texts`, at a glance; None as for `weigh`."""
-        if self._pcm is None or self._ears is None:
+        if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
             return None
         try:
             return await self._ears.sketch(self._pcm, texts)
@@ -180,7 +182,7 @@ class Hearing:
         Returns:
             None when that cannot be said: the sound was released, or the models did not answer in time.
         """
-        if self._pcm is None or self._ears is None:
+        if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
             return None
         try:
             return await self._ears.weigh(self._pcm, texts)

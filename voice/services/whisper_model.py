@@ -15,6 +15,7 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -110,7 +111,7 @@ class WhisperModel:
         self._prompt = [*start, "<|notimestamps|>"]
         self._vocabulary = Vocabulary(folder)
         self._start = [self._vocabulary.number(token) for token in start]
-        # What was encoded last: the same sound is often looked at and then weighed.
+        # What was encoded last, by the digest of its sound: the same is often looked at and then weighed.
         self._encoded: tuple[bytes, Float32] = (b"", np.zeros((0, 0, 0), np.float32))
 
     def look(self, pcm: bytes) -> Look:
@@ -156,11 +157,12 @@ class WhisperModel:
 
     def _encode(self, pcm: bytes) -> Float32:
         last, encoded = self._encoded
-        if last != pcm:
+        digest = sha256(pcm).digest()
+        if last != digest:
             features = log_mel(pcm_to_sound(pcm), _SHORT_WINDOW_S if _is_short(pcm) else _LONG_WINDOW_S)
             view = self._view.from_array(np.ascontiguousarray(features[None]))
             encoded = np.array(self._engine.encode(view, to_cpu=True))
-            self._encoded = (pcm, encoded)
+            self._encoded = (digest, encoded)
         return encoded
 
     def _is_no_speech(self, likelihood: float, no_speech_prob: float) -> bool:
@@ -192,7 +194,7 @@ class Listener:
         self._model = model
         self._deadline_s = deadline_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        #: How often it was asked to look.
+        #: How often it was asked to look or to weigh.
         self.looks = 0
 
     async def look(self, pcm: bytes) -> Look:
