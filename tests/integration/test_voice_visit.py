@@ -72,19 +72,27 @@ def by_age(records: list[TaskRecord]) -> list[TaskRecord]:
 
 async def complete(cluster: Cluster, tmp_path: Path, **files: str) -> None:
     """What a node would do with the next task: run it, and commit the files."""
-    (claim,) = await cluster.store.claim("n1", 1, LeaseTerms(), 3)
-    await cluster.store.record(claim.lease, Change(state=TaskState.RUNNING))
-    await cluster.store.record(claim.lease, Change(state=TaskState.COMMITTING))
     manifest: list[OutputRecord] = []
     for name, text in files.items():
         (tmp_path / name).write_text(text)
         remote = Remote.parse(f"sisyphus:results/{name} ü.txt")
-        info = await cluster.put(tmp_path / name, remote)
-        manifest.append(
-            OutputRecord(
-                remote=remote, staged=remote, epoch=1, size_bytes=info.size_bytes, sha256="0" * 64, line=text.strip()
-            )
-        )
+        await cluster.put(tmp_path / name, remote)
+        manifest.append(stored(remote, text))
+    await commit(cluster, manifest)
+
+
+def stored(remote: Remote, text: str) -> OutputRecord:
+    size_bytes = len(text.encode())
+    return OutputRecord(
+        remote=remote, staged=remote, epoch=1, size_bytes=size_bytes, sha256="0" * 64, line=text.strip()
+    )
+
+
+async def commit(cluster: Cluster, manifest: list[OutputRecord]) -> None:
+    """The next task has run, and its node says what it stored."""
+    (claim,) = await cluster.store.claim("n1", 1, LeaseTerms(), 3)
+    await cluster.store.record(claim.lease, Change(state=TaskState.RUNNING))
+    await cluster.store.record(claim.lease, Change(state=TaskState.COMMITTING))
     await cluster.store.record(claim.lease, Change(state=TaskState.COMPLETE, manifest=manifest))
 
 
@@ -188,6 +196,17 @@ async def test_an_output_is_saved_under_its_name_and_leaves_no_copy_behind(tmp_p
         gone = [(await client.get(f"{MINE}/tasks/{mine.id}/outputs/{number}")).status_code for number in range(2)]
         assert sorted(gone) == [200, 404]
         assert [file.name for file in house.cluster.settings.work_root.iterdir()] == []
+
+
+async def test_an_output_where_only_workers_have_access_is_refused_in_words(tmp_path: Path) -> None:
+    """No defect of this server, and no page that asks for a token: a sentence, without paths of the server."""
+    async with visiting(tmp_path) as (house, client):
+        mine = await submit(house.cluster, "mine")
+        await commit(house.cluster, [stored(Remote.parse("file:///shared/results/words.txt"), "358")])
+        answer = await client.get(f"{MINE}/tasks/{mine.id}/outputs/0")
+        assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+        assert "no access" in answer.json()["detail"]
+        assert "/shared" not in answer.text
 
 
 class Saving:
