@@ -1,4 +1,4 @@
-/** What the calling parts of the page need of a browser, for tests in Node. */
+/** What the calling and following parts of the page need of a browser, for tests in Node. */
 import type { TestContext } from "node:test";
 
 import type { TestHooks } from "../hooks.ts";
@@ -17,6 +17,11 @@ export function give(t: TestContext, name: string, value: unknown): void {
     if (before) Object.defineProperty(globalThis, name, before);
     else Reflect.deleteProperty(globalThis, name);
   });
+}
+
+/** Lets everything happen that waits for no clock. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 export const identity = { session: "mine", token: null, headers: () => new Headers() } as unknown as Identity;
@@ -68,7 +73,7 @@ export class CallPage {
   async pass(ms = 0): Promise<void> {
     for (const step of [0, ms]) {
       this.#t.mock.timers.tick(step);
-      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await settle();
     }
   }
 
