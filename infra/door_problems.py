@@ -20,6 +20,7 @@ from infra.errors import (
     ObjectMissingError,
     PermanentError,
     SisyphusError,
+    StorageRefusedError,
     TransientError,
     UnknownTaskError,
     UnknownTemplateError,
@@ -113,6 +114,9 @@ def _ours(request: Request, error: Exception) -> ProblemResponse:
         case TransientError():
             log.warning("door_unavailable", path=request.url.path, error=str(error))
             return problem(503, str(error), headers={"Retry-After": "2"})
+        case StorageRefusedError():
+            log.error("door_refused", path=request.url.path, error=str(error))
+            return problem(409, "this server has no access to where that is stored; its log says what to change")
         case PermanentError():
             log.error("door_refused", path=request.url.path, error=str(error))
             return problem(500, str(error))

@@ -27,6 +27,10 @@ log = get_logger(__name__)
 SWEEP_S, GRACE_S = 60.0, 120.0
 #: The age from which objects of an unknown task are leftovers: longer than any task may run.
 UNKNOWN_S = 14 * 86_400.0
+#: The age from which a copy of an object that nobody writes to any more is a leftover of a killed process.
+COPY_S = 86_400.0
+#: How such copies, on their way in or out, are called.
+_COPIES = (".doctor-*", ".download-*", ".get-*", ".put-*", ".read-*", "*.part")
 
 
 class Sweep:
@@ -64,6 +68,7 @@ class Sweep:
             if task_id not in self._mine and await self._is_over(task_id, epoch):
                 await asyncio.to_thread(remove_tree, folder)
         await asyncio.to_thread(_remove_empty, self._ports.settings.work_root, grace_s)
+        await asyncio.to_thread(_remove_copies, self._ports.settings.work_root)
 
     async def _buckets(self) -> set[str]:
         """Every bucket may be an output's, and is staged in."""
@@ -122,6 +127,14 @@ def _remove_empty(root: Path, grace_s: float) -> None:
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > grace_s:
                     folder.rmdir()
+
+
+def _remove_copies(root: Path) -> None:
+    """Copies whose process was killed before it could remove them."""
+    for path in (path for pattern in _COPIES for path in root.glob(pattern)):
+        with contextlib.suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > COPY_S:
+                path.unlink()
 
 
 async def remove_elders(ports: Ports, lease: Lease) -> None:

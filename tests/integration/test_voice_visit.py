@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Scope
 
 pytest.importorskip("pipecat")
 
@@ -29,13 +31,15 @@ from voice.house import VoiceHouse
 from voice.session.calls import Calls
 from voice.session.main import Call
 from voice.session.record import SessionBook
-from voice.session_routes import install_session_routes
+from voice.session_routes import MAX_COPIES, install_session_routes
 
 MINE = "/api/sessions/mine"
 
 
 class House:
     """What the routes need of the voice front end, without engines that take seconds to load."""
+
+    app: FastAPI
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster, self.calls = cluster, Calls(2)
@@ -51,6 +55,7 @@ async def visiting(tmp_path: Path) -> AsyncGenerator[tuple[House, httpx.AsyncCli
         house, app = House(cluster), FastAPI()
         install_problems(app)
         install_session_routes(app, lambda: cast("VoiceHouse", house))
+        house.app = app
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             yield house, client
 
@@ -67,19 +72,27 @@ def by_age(records: list[TaskRecord]) -> list[TaskRecord]:
 
 async def complete(cluster: Cluster, tmp_path: Path, **files: str) -> None:
     """What a node would do with the next task: run it, and commit the files."""
-    (claim,) = await cluster.store.claim("n1", 1, LeaseTerms(), 3)
-    await cluster.store.record(claim.lease, Change(state=TaskState.RUNNING))
-    await cluster.store.record(claim.lease, Change(state=TaskState.COMMITTING))
     manifest: list[OutputRecord] = []
     for name, text in files.items():
         (tmp_path / name).write_text(text)
         remote = Remote.parse(f"sisyphus:results/{name} ü.txt")
-        info = await cluster.put(tmp_path / name, remote)
-        manifest.append(
-            OutputRecord(
-                remote=remote, staged=remote, epoch=1, size_bytes=info.size_bytes, sha256="0" * 64, line=text.strip()
-            )
-        )
+        await cluster.put(tmp_path / name, remote)
+        manifest.append(stored(remote, text))
+    await commit(cluster, manifest)
+
+
+def stored(remote: Remote, text: str) -> OutputRecord:
+    size_bytes = len(text.encode())
+    return OutputRecord(
+        remote=remote, staged=remote, epoch=1, size_bytes=size_bytes, sha256="0" * 64, line=text.strip()
+    )
+
+
+async def commit(cluster: Cluster, manifest: list[OutputRecord]) -> None:
+    """The next task has run, and its node says what it stored."""
+    (claim,) = await cluster.store.claim("n1", 1, LeaseTerms(), 3)
+    await cluster.store.record(claim.lease, Change(state=TaskState.RUNNING))
+    await cluster.store.record(claim.lease, Change(state=TaskState.COMMITTING))
     await cluster.store.record(claim.lease, Change(state=TaskState.COMPLETE, manifest=manifest))
 
 
@@ -183,6 +196,65 @@ async def test_an_output_is_saved_under_its_name_and_leaves_no_copy_behind(tmp_p
         gone = [(await client.get(f"{MINE}/tasks/{mine.id}/outputs/{number}")).status_code for number in range(2)]
         assert sorted(gone) == [200, 404]
         assert [file.name for file in house.cluster.settings.work_root.iterdir()] == []
+
+
+async def test_an_output_where_only_workers_have_access_is_refused_in_words(tmp_path: Path) -> None:
+    """No defect of this server, and no page that asks for a token: a sentence, without paths of the server."""
+    async with visiting(tmp_path) as (house, client):
+        mine = await submit(house.cluster, "mine")
+        await commit(house.cluster, [stored(Remote.parse("file:///shared/results/words.txt"), "358")])
+        answer = await client.get(f"{MINE}/tasks/{mine.id}/outputs/0")
+        assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+        assert "no access" in answer.json()["detail"]
+        assert "/shared" not in answer.text
+
+
+class Saving:
+    """A browser that has begun to save an output, and takes no more of it until it is let."""
+
+    def __init__(self, app: FastAPI, path: str) -> None:
+        self.begun, self._go, self._is_gone = asyncio.Event(), asyncio.Event(), False
+        asgi = {"version": "3.0", "spec_version": "2.4"}
+        scope: Scope = {"type": "http", "asgi": asgi, "http_version": "1.1", "method": "GET", "path": path}
+        scope |= {"query_string": b"", "headers": [], "root_path": "", "scheme": "http"}
+        self._loop = asyncio.create_task(app(scope, self._receive, self._send))
+
+    async def end(self, *, is_gone: bool) -> None:
+        """Take the rest, or be gone without it."""
+        self._is_gone = is_gone
+        self._go.set()
+        with suppress(ClientDisconnect):
+            await self._loop
+
+    async def _receive(self) -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def _send(self, message: Message) -> None:
+        self.begun.set()
+        assert message.get("status", 200) == 200
+        await self._go.wait()
+        if self._is_gone:
+            raise OSError
+
+
+async def test_outputs_that_are_saved_at_once_are_few_and_their_places_come_free(tmp_path: Path) -> None:
+    """Each is a copy on this server's disk until it is saved; one more is refused in words, and works a little later."""
+    async with visiting(tmp_path) as (house, client):
+        mine = await submit(house.cluster, "mine")
+        await complete(house.cluster, tmp_path, words="358\n")
+        path = f"{MINE}/tasks/{mine.id}/outputs/0"
+        for is_gone in (True, False):
+            browsers = [Saving(house.app, path) for _ in range(MAX_COPIES)]
+            await asyncio.gather(*(browser.begun.wait() for browser in browsers))
+            busy = await client.get(path)
+            assert (busy.status_code, busy.headers["retry-after"]) == (503, "2")
+            assert "files are being saved" in busy.json()["detail"]
+            for browser in browsers:
+                await browser.end(is_gone=is_gone)
+            assert (await client.get(path)).content == b"358\n"
+        for _ in range(MAX_COPIES + 1):
+            assert (await client.get(f"{MINE}/tasks/{mine.id}/outputs/7")).status_code == 404
+        assert (await client.get(path)).status_code == 200
 
 
 async def test_off_loopback_a_session_needs_the_token() -> None:

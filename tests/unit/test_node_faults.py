@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from worker.attempt import Attempt, Stop
 from worker.intake import Intake
 from worker.lease_keeper import LeaseKeeper
 from worker.node import Node
-from worker.sweep import UNKNOWN_S, Sweep
+from worker.sweep import COPY_S, UNKNOWN_S, Sweep
 
 TERMS = LeaseTerms(ttl_s=30, renew_s=5, fence_s=20)
 ME = NodeRecord(id="a", slots=1, busy=0, draining=False, runtime="bubblewrap", seen_s=0)
@@ -153,6 +154,23 @@ async def test_objects_of_an_unknown_task_are_leftovers_after_two_weeks(tmp_path
         os.utime(path, (path.stat().st_mtime - UNKNOWN_S - 1,) * 2)
         await Sweep(system.ports(), ()).once()
         assert await system.objects.at(where).stat(where) is None
+
+
+async def test_copies_that_a_killed_process_left_are_removed_after_a_day(tmp_path):
+    """Only what is one by its name, lies directly in the work directory, and that nobody wrote to for so long."""
+    async with bench(tmp_path) as system:
+        root = system.ports().settings.work_root
+        (root / "none" / "1").mkdir(parents=True)
+        (root / ".get-folder").mkdir()
+        old = [".download-a", "..download-a.b.part", ".get-a", ".put-a", ".read-a", ".doctor-a", "a.part"]
+        kept = ["mine.txt", "download-a", "none/1/a.part", ".get-folder/.get-a", ".download-new", "new.part"]
+        for name in [*old, *kept]:
+            (root / name).write_text("x")
+            if "new" not in name:
+                os.utime(root / name, (time.time() - COPY_S - 1,) * 2)
+        await Sweep(system.ports(), ()).once()
+        left = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+        assert left == set(kept)
 
 
 async def test_one_container_that_cannot_be_removed_does_not_end_the_sweep(tmp_path):

@@ -4,6 +4,7 @@ import { TestHooks } from "./hooks.ts";
 import { Call } from "./link/call.ts";
 import { toLinkError } from "./link/errors.ts";
 import { Follower } from "./link/follow.ts";
+import { openAny } from "./link/route.ts";
 import { Tabs } from "./link/tabs.ts";
 import { Sound } from "./media/sound.ts";
 import { Identity, keepSilence, wantsSilence } from "./session.ts";
@@ -40,6 +41,7 @@ const call = new Call({
   identity,
   sound,
   hooks,
+  open: openAny,
   forced: new URLSearchParams(location.search).get("transport"),
   onUnsent: restoreComposer,
   onOpened: () => tabs.take(identity.session),

@@ -4,19 +4,18 @@
  * Every start and every end begins a new round; what belongs to an older round is dropped when it comes back late.
  */
 import { fetchConfig } from "../api.ts";
-import { hasEnded } from "../protocol.ts";
 import type { TestHooks } from "../hooks.ts";
 import { Microphone, MicrophoneError } from "../media/microphone.ts";
 import type { Sound } from "../media/sound.ts";
-import { parseServerMessage } from "../protocol.ts";
+import { hasEnded, parseServerMessage } from "../protocol.ts";
 import type { Identity } from "../session.ts";
 import type { LinkState, Notice } from "../state.ts";
 import type { Store } from "../store.ts";
 import { reconnectDelay } from "./backoff.ts";
 import { toLinkError } from "./errors.ts";
-import { Link, type LinkEvents } from "./link.ts";
-import { openAny, type Route } from "./route.ts";
+import type { Link, LinkEvents } from "./link.ts";
 import { pause } from "./pause.ts";
+import type { openAny, Route } from "./route.ts";
 
 /** Silence after which a connection for typing is let go. */
 const REST_MS = 90_000;
@@ -26,6 +25,8 @@ export interface CallParts {
   identity: Identity;
   sound: Sound;
   hooks: TestHooks;
+  /** How a connection is opened. */
+  open: typeof openAny;
   /** From `?transport=` in the address. */
   forced: string | null;
   /** Takes back what was typed and could not be sent. */
@@ -58,8 +59,7 @@ export class Call {
     const problem = await this.#openMicrophone(asking);
     if (asking.aborted) return;
     this.#notice("warning", problem);
-    // Without a microphone there is nothing that typing could not do, and typing connects by itself.
-    if (problem !== null) return this.#show(before);
+    if (problem !== null) return this.#goOnTyping(before);
     const signal = this.#newRound();
     await this.#dropLink();
     await this.#connect(signal);
@@ -114,6 +114,20 @@ export class Call {
     }
   }
 
+  /**
+   * Goes on as before the microphone was asked for: without one there is nothing that typing could not do.
+   *
+   * @param before how it was then; asking ended the round, and with it every try to connect.
+   */
+  async #goOnTyping(before: LinkState): Promise<void> {
+    // A connection that was lost since comes back by itself, or already has.
+    if (this.#parts.store.view.link.phase !== "asking") return;
+    if (this.#link !== null) return this.#show(before);
+    if (before.phase === "reconnecting") return this.#reconnect();
+    this.#show({ phase: "idle", mode: "voice", transport: null, trouble: null });
+    if (this.#waiting.length > 0) await this.#connect(this.#round.signal);
+  }
+
   async #connect(signal: AbortSignal): Promise<void> {
     this.#show({ phase: "connecting", mode: this.#mode() });
     try {
@@ -130,7 +144,7 @@ export class Call {
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const { link, kind } = await openAny(this.#route, this.#microphone, signal, this.#events());
+    const { link, kind } = await this.#parts.open(this.#route, this.#microphone, signal, this.#events());
     if (signal.aborted) return link.close();
     this.#link = link;
     // After a fallback there is no reason to wait for the other transport on every reconnect.

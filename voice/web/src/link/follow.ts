@@ -17,10 +17,22 @@ const QUIET_MS = 10_000;
 /** The server is away, or still loads its voice. */
 const SOON_MS = 3_000;
 
+const UNEXPECTED =
+  "The server's answer is not what this page expects. Reload the page; if that does not help, see what answers at its address.";
+
 /** @returns how long to wait before the next look. */
 export function pace(view: View): number {
   if (view.server === "down" || !view.voice.ready) return SOON_MS;
   return view.tasks.every((task) => hasEnded(task.state)) ? QUIET_MS : RUNNING_MS;
+}
+
+/** @returns what the text holds, null where it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
 }
 
 export class Follower {
@@ -55,45 +67,63 @@ export class Follower {
     clearTimeout(this.#timer);
     if (this.#store.view.link.phase !== "idle" || document.hidden) return;
     this.#isLooking = true;
-    let isSeen: boolean;
-    do {
-      this.#isStale = false;
-      isSeen = await this.#look();
-    } while (this.#isStale);
-    this.#isLooking = false;
-    this.#timer = setTimeout(() => void this.#run(), isSeen ? pace(this.#store.view) : SOON_MS);
+    let isSeen = false;
+    try {
+      do {
+        this.#isStale = false;
+        isSeen = await this.#look();
+      } while (this.#isStale);
+    } catch (error) {
+      // What the page cannot show is a defect of the page, for the console; the next look may bring what it can.
+      reportError(error);
+    } finally {
+      this.#isLooking = false;
+      this.#timer = setTimeout(() => void this.#run(), isSeen ? pace(this.#store.view) : SOON_MS);
+    }
   }
 
   /** @returns whether the server told how the session is. */
   async #look(): Promise<boolean> {
     const { session } = this.#identity;
+    let answer: string;
     try {
-      const answer = await fetchSession(this.#identity);
-      if (this.#store.view.link.phase === "idle" && this.#identity.session === session) this.#show(answer);
-      return true;
+      answer = await fetchSession(this.#identity);
     } catch (error) {
       if (error instanceof Response) await this.#refuse(error);
       else this.#store.dispatch({ type: "server", server: "down" });
       return false;
     }
+    if (this.#store.view.link.phase !== "idle" || this.#identity.session !== session) return true;
+    return this.#show(answer);
   }
 
-  #show(answer: string): void {
+  /** @returns whether it was a snapshot. */
+  #show(answer: string): boolean {
     this.#store.dispatch({ type: "server", server: "up" });
+    if (answer !== this.#shown) {
+      const message = parseServerMessage(parsed(answer));
+      if (message?.kind !== "snapshot") {
+        this.#complain(UNEXPECTED);
+        return false;
+      }
+      this.#store.dispatch({ type: "message", message });
+      this.#shown = answer;
+    }
     this.#refusal = "";
-    if (answer === this.#shown) return;
-    const message = parseServerMessage(JSON.parse(answer));
-    if (message?.kind === "snapshot") this.#store.dispatch({ type: "message", message });
-    this.#shown = answer;
+    return true;
   }
 
   async #refuse(response: Response): Promise<void> {
     // A server that is only just starting knows no more about the session than the page does.
     if (response.status === 503) return;
     this.#store.dispatch({ type: "server", server: "up" });
-    const { message } = await fromResponse(response);
-    if (message === this.#refusal) return;
-    this.#refusal = message;
-    this.#store.dispatch({ type: "notice", notice: { tone: "error", text: message } });
+    this.#complain((await fromResponse(response)).message);
+  }
+
+  /** Says it once, until the server has told how the session is. */
+  #complain(text: string): void {
+    if (text === this.#refusal) return;
+    this.#refusal = text;
+    this.#store.dispatch({ type: "notice", notice: { tone: "error", text } });
   }
 }

@@ -7,6 +7,9 @@ import { pace } from "../link/follow.ts";
 import { statusOf } from "../ui/status.ts";
 import { initialView, reduce } from "../state.ts";
 import { card } from "./cards.ts";
+import { CallPage } from "./page.ts";
+
+const LONG_MS = 60_000;
 
 test("reconnects come quickly at first, then ever more slowly, and never more than ten seconds apart", () => {
   const delays = [0, 1, 2, 3, 4, 5, 50].map((failures) => reconnectDelay(failures, 0.5));
@@ -52,4 +55,57 @@ test("without a call the session is looked at often while a task runs, and seldo
   assert.ok(pace(running) < pace(reduce(up, { type: "server", server: "down" })));
   assert.ok(pace(reduce(up, { type: "server", server: "down" })) < pace(ended));
   assert.equal(pace(ended), pace(up));
+});
+
+test("a lost connection for typing comes back although a microphone was asked for meanwhile and refused", async (t) => {
+  const page = new CallPage(t);
+  void page.call.say("hello");
+  await page.pass();
+  page.lose();
+  void page.call.talk();
+  await page.pass(LONG_MS);
+  assert.deepEqual([page.phase, page.opened], ["asking", 1]);
+  page.refuse();
+  await page.pass();
+  assert.equal(page.phase, "reconnecting");
+  await page.pass(LONG_MS);
+  assert.deepEqual([page.phase, page.opened], ["online", 2]);
+});
+
+test("a connection that is lost while the microphone is asked for is not shown as there", async (t) => {
+  const page = new CallPage(t);
+  void page.call.say("hello");
+  await page.pass();
+  void page.call.talk();
+  await page.pass();
+  page.lose();
+  page.refuse();
+  await page.pass();
+  assert.equal(page.phase, "reconnecting");
+  await page.pass(LONG_MS);
+  assert.deepEqual([page.phase, page.opened], ["online", 2]);
+});
+
+test("without a microphone a connection for typing stays, and where there was none there is none", async (t) => {
+  const page = new CallPage(t);
+  for (const [before, opened] of [["idle", 0], ["online", 1]] as const) {
+    void page.call.talk();
+    await page.pass();
+    page.refuse();
+    await page.pass(LONG_MS);
+    assert.deepEqual([page.phase, page.opened], [before, opened]);
+    if (before === "idle") void page.call.say("hello");
+    await page.pass();
+  }
+});
+
+test("what is typed while the microphone is asked for is sent when it is refused", async (t) => {
+  const page = new CallPage(t);
+  void page.call.talk();
+  void page.call.say("hello");
+  await page.pass();
+  assert.deepEqual([page.phase, page.sent], ["asking", []]);
+  page.refuse();
+  await page.pass();
+  assert.deepEqual([page.phase, page.sent], ["online", [{ text: "hello" }]]);
 });
