@@ -1,6 +1,7 @@
 """The set-up script: what its steps hand to the programs that fetch packages."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -43,3 +44,14 @@ def test_npm_trusts_the_certificates_of_the_machine(environment, expected):
 def test_the_certificates_stay_within_the_set_up():
     """The system that is started afterwards reads its own settings."""
     assert in_set_up(f"in_web true; {PRINT}") == ""
+
+
+def test_what_a_test_asks_for_is_installed_with_the_tests():
+    """Where packages can be installed, no test is skipped for want of a program other than Docker."""
+    asked = {
+        name for file in (ROOT / "tests").rglob("*.py") for name in re.findall(r'which\("([\w-]+)"', file.read_text())
+    }
+    installed = re.search(r"^for tool in (.*); do$", (ROOT / "scripts" / "test").read_text(), re.MULTILINE)
+    assert installed
+    by_set_up = {"bwrap", "npm"}
+    assert asked - by_set_up - {"docker"} <= set(installed[1].split())
