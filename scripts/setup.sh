@@ -121,12 +121,16 @@ python_packages() { # LOCKFILE
   step python "Python packages and speech models (1.7 GB on disk; minutes the first time)" install_locked "$lock"
   made python "$lock" pyproject.toml
 }
+# uv and npm trust only the certificates they bring along; behind a company's proxy the machine's own are needed.
+# For the set-up's steps only: what runs later reads its own settings.
+machine_certificates() {
+  bundle=/etc/ssl/certs/ca-certificates.crt
+  [ -f "$bundle" ] || return 0
+  export SSL_CERT_FILE="${SSL_CERT_FILE:-$bundle}" NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$bundle}"
+}
 install_locked() {
-  # the machine's own certificates and package index, as pip is configured to use them
-  if [ -z "${SSL_CERT_FILE:-}" ] && [ -f /etc/ssl/certs/ca-certificates.crt ]; then
-    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
-    export SSL_CERT_FILE
-  fi
+  machine_certificates
+  # the package index too, as pip is configured to use it
   index=$("$VENV/bin/python" -m pip config get global.index-url 2>/dev/null || true)
   [ -z "$index" ] || { UV_DEFAULT_INDEX=$index; export UV_DEFAULT_INDEX; }
   export VIRTUAL_ENV="$VENV"
@@ -157,7 +161,7 @@ page() {
   # shellcheck disable=SC2086
   made page $sources
 }
-in_web() { (cd voice/web && PATH="$VENV/bin:$PATH" "$@"); }
+in_web() { (machine_certificates && cd voice/web && PATH="$VENV/bin:$PATH" "$@"); }
 
 weights() {
   if fresh weights voice/services/weight_pins.py && [ -f "${SISYPHUS_DATA:-.data}/models/verified.json" ]; then return 0; fi

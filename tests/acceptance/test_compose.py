@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ ALIVE_S = 15
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Compose]:
     """Three workers and everything they need, healthy."""
-    answers = subprocess.run(["docker", "compose", "ls"], capture_output=True, check=False).returncode == 0
+    answers = shutil.which("docker") and not subprocess.run(["docker", "compose", "ls"], capture_output=True).returncode
     need(answers, "a Docker engine with Compose")
     with running_cluster(workers=3) as compose:
         yield compose

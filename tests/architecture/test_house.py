@@ -21,7 +21,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_CLASS_METHODS = 400, 60, 24
 
 
 def tracked(*suffixes):
-    need(shutil.which("git"), "git, which tells what belongs to the repository")
+    need(shutil.which("git") and (ROOT / ".git").exists(), "a clone by git, which tells what belongs to the repository")
     # The work tree may belong to somebody else, as in a container that it is mounted into.
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-co", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
