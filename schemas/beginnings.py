@@ -30,6 +30,7 @@ def _phrases(wordings: Collection[str]) -> frozenset[tuple[str, ...]]:
 _LEAD_INS = _phrases((*LEAD_INS, *CARRIERS))
 _OPENERS = _LEAD_INS | _phrases(OPENERS)
 _ASKS = _phrases(forms(_ASKING))
+_POLITE = _phrases(("can you", "could you", "would you", "will you"))
 _LONGEST = max(map(len, _OPENERS))
 
 
@@ -59,6 +60,8 @@ def beginnings(words: tuple[str, ...], *, is_name_first: bool) -> list[int]:
         reached.update(place + len(asking) for asking in _ASKS if words[place : place + len(asking)] == asking)
         if words[place] == "so" and place > 2:
             reached.add(place + 1)
+    # "i was told to hurry, so could you …" asks, whatever was told.
+    reached.update(p + 1 for p in range(3, len(words) - 2) if words[p] == "so" and words[p + 1 : p + 3] in _POLITE)
     for place in range(len(words)):
         if place in reached:
             if words[place] in BETWEEN_LEAD_INS:

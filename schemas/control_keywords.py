@@ -1,4 +1,4 @@
-"""How people ask for status, help and the like in free wordings: the notation is that of `schemas.keyword_form`."""
+"""How people ask for status, help and the like in free wordings: the notation is that of `schemas.keyword_notation`."""
 
 from __future__ import annotations
 

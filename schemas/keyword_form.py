@@ -1,22 +1,13 @@
-"""The notation of key words: ``(compress|zip) [up|down] {source}``.
-
-Words and ``(alternatives|of one or more words)`` must be said, in this order; ``{slots}`` are filled; ``[words]`` in
-square brackets may be said anywhere among them. Everything else between is left to `schemas.keywords`.
-"""
+"""Key words, ready to be looked for: what must be said, in order, and what may be said besides."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from schemas.failure import RefusalError
+from schemas.keyword_notation import TOKEN
 from schemas.wording import plain
-
-_TOKEN = re.compile(
-    r"\{(?P<slot>\w+)\}|\((?P<any>[^()\[\]{}]*)\)|\[(?P<extra>[^()\[\]{}]*)\]|(?P<word>[^\s()\[\]{}|]+)|\S"
-)
 
 #: Alternatives, each a tuple of words.
 Alternatives = tuple[tuple[str, ...], ...]
@@ -43,7 +34,7 @@ class KeywordForm:
         """Read `notation`; `kinds` has the kind of every slot."""
         elements: list[Alternatives | Slot] = []
         extras: set[str] = set()
-        for token in _TOKEN.finditer(notation):
+        for token in TOKEN.finditer(notation):
             if token["slot"]:
                 elements.append(Slot(token["slot"], kinds[token["slot"]]))
             elif token["extra"]:
@@ -62,16 +53,3 @@ class KeywordForm:
     def slots(self) -> tuple[Slot, ...]:
         """The slots in the order in which they are said."""
         return tuple(element for element in self.elements if isinstance(element, Slot))
-
-
-def check_notation(notation: str, field: str) -> None:
-    """Raise RefusalError where brackets do not close, are nested or empty, or where no word must be said."""
-    must = False
-    for token in _TOKEN.finditer(notation):
-        choices = token[0].strip("()[]").split("|") if token.lastgroup != "slot" else ["slot"]
-        if not token.lastgroup or not all(plain(choice) for choice in choices):
-            message = f"{notation!r}: {token[0]!r} is none of word, (one|of these), [may|be|said] and {{parameter}}"
-            raise RefusalError("keywords_notation", message, field)
-        must |= token.lastgroup in {"word", "any"}
-    if not must:
-        raise RefusalError("keywords_notation", f"{notation!r} needs a word that must be said", field)

@@ -16,7 +16,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from schemas.document import Document
 from schemas.failure import DocumentError, Problem, RefusalError
-from schemas.keyword_form import check_notation
+from schemas.keyword_notation import check_notation
 from schemas.paths import Remote
 
 #: Placeholders that the cluster fills in itself, in the task document and in spoken sentences.
@@ -144,7 +144,7 @@ class Template(Document):
         title: what people call it, in two or three words, e.g. "count words".
         nouns: what they call a running one, e.g. "word count", so that "cancel the word count" is understood.
         patterns: forms in which it is asked for; ``{parameter}`` stands for a value.
-        keywords: the same by key words alone, for free wordings, in the notation of `schemas.keyword_form`.
+        keywords: the same by key words alone, for free wordings, in the notation of `schemas.keyword_notation`.
         unfinished: forms that are only the beginning of a request and must never become another one.
         destructive: read back and confirmed before it starts.
         task: the task document with ``{{parameter}}`` or ``{{task_id}}`` inside strings.

@@ -112,3 +112,12 @@ def test_set_up_compiles_what_commands_load(module):
     need((Path(sys.prefix) / "stamps" / "bytecode").exists(), "an environment made by scripts/run or scripts/test")
     source = importlib.util.find_spec(module).origin
     assert Path(importlib.util.cache_from_source(source)).exists()
+
+
+def test_templates_need_no_package_that_compares_words() -> None:
+    """A door without the voice renders templates: what the voice alone brings must not be loaded for that."""
+    loaded = "import sys, schemas.template, infra.template_catalog; print(*sys.modules)"
+    names = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert not {"num2words", "rapidfuzz", "metaphone", "numpy", "pipecat"} & {
+        n.partition(".")[0] for n in names.split()
+    }
