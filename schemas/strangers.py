@@ -13,8 +13,8 @@ import numpy as np
 from rapidfuzz import fuzz
 
 from schemas.likeness import Phrases, likeness
-from schemas.small_words import KINDS, LIGHT, LIGHT_IN_NAMES
-from schemas.wording import plain
+from schemas.small_words import BEHIND, KINDS, LIGHT, LIGHT_IN_NAMES
+from schemas.wording import heard, plain
 
 #: Score from which two words count as one, and for words of up to `SHORT` letters.
 SAME, SAME_SHORT, SHORT = 62.0, 80.0, 4
@@ -27,27 +27,33 @@ JOINED = 76.0
 
 
 @lru_cache(maxsize=16_384)
-def strangers(heard: str, wanted: str, *, is_name: bool = False) -> int:
-    """How many content words of `heard` have no counterpart in `wanted`, and the other way round.
+def strangers(said: str, wanted: str, *, is_name: bool = False) -> int:
+    """How many content words of `said` have no counterpart in `wanted`, and the other way round.
 
     In a name more words count: "on me for the field trip" is no "field trip".
     """
-    if heard == wanted:
+    if said == wanted:
         return 0
     light = LIGHT_IN_NAMES if is_name else LIGHT
-    return _alone(heard.split(), wanted.split(), light) + _alone(wanted.split(), heard.split(), light)
+    return _alone(said.split(), wanted.split(), light) + _alone(wanted.split(), said.split(), light)
 
 
 def is_shortened(wording: str, said: str) -> bool:
-    """Whether `wording` is `said` with content words left out, and nothing else: a "never" changes everything."""
-    these, those = plain(said).split(), plain(wording).split()
-    return _alone(these, those, LIGHT) > 0 and _alone(those, these, LIGHT) == 0
+    """Whether `said` goes on where `wording` ends, and has the rest of it: a "never" at the end changes everything."""
+    these, those = list(heard(said).without_courtesy().words), plain(wording).split()
+    if not these or _alone(those, these, LIGHT):
+        return False
+    alone = _are_alone(these, those, LIGHT)
+    last = max((place for place, is_alone in enumerate(alone) if not is_alone and these[place] in those), default=-1)
+    return any(
+        is_alone and word not in BEHIND for word, is_alone in zip(these[last + 1 :], alone[last + 1 :], strict=True)
+    )
 
 
 @lru_cache(maxsize=16_384)
-def is_literal(heard: str, wanted: str) -> bool:
+def is_literal(said: str, wanted: str) -> bool:
     """Whether every content word was said as it is wanted, but for spelling: "back" is near to "pack", and not it."""
-    these, those = heard.split(), wanted.split()
+    these, those = said.split(), wanted.split()
     words, others = {*these, *_joined(these)}, {*those, *_joined(those)}
     return _all_spelled(these, others) and _all_spelled(those, words)
 
@@ -66,18 +72,23 @@ def _all_spelled(words: list[str], others: set[str]) -> bool:
 
 def _alone(these: list[str], those: list[str], light: frozenset[str]) -> int:
     """How many content words of `these` are near to nothing in `those`."""
+    return sum(_are_alone(these, those, light))
+
+
+def _are_alone(these: list[str], those: list[str], light: frozenset[str]) -> list[bool]:
+    """For each of `these` whether it is a content word and near to nothing in `those`."""
     content = [word not in light and not (place and word in KINDS) for place, word in enumerate(these)]
     if not any(content) or not those:
-        return sum(content)
+        return content
     single, joined, others = Phrases.of(these), Phrases.of(_joined(these)), Phrases.of(those)
     best = np.concatenate([likeness(single, others), likeness(single, Phrases.of(_joined(those)))], axis=1).max(axis=1)
     for place, score in enumerate(likeness(joined, others).max(axis=1, initial=0.0).tolist()):
         if score >= JOINED and score > best[place : place + 2].max():  # as one, not because one of them is in it anyway
             best[place : place + 2] = score
-    return sum(
+    return [
         is_content and (score < _same(word) or any(_is_opposite(word, other) for other in those))
         for word, is_content, score in zip(these, content, best.tolist(), strict=True)
-    )
+    ]
 
 
 def _same(word: str) -> float:

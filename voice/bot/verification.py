@@ -135,7 +135,9 @@ def verified(match: Match, found: Sequence[Weighed]) -> Match:
     if is_sure and (match.kind is not MatchKind.ACCEPT or (best is not None and top.reading.meaning == best.meaning)):
         return match.model_copy(update={"kind": MatchKind.ACCEPT, "reason": Reason.CLEAR, "best": top.reading})
     if match.kind is MatchKind.ACCEPT and best is not None:
-        own = next((one for one in found if one.reading.meaning == best.meaning), top)
+        own = next((one for one in found if one.reading.meaning == best.meaning), None)
+        if own is None:
+            return match
         if is_sure or own.gap > WRONG_GAP:
             return match.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
     return match
