@@ -37,6 +37,8 @@ HEARD = CORPUS / "heard.jsonl"
 VOICES = ("flite rms", "flite slt", "flite awb", "flite kal16", "espeak en-us", "espeak en-gb")
 #: How many voices say each command of a set, and how many of its near misses are spoken (one in …).
 TWICE, NEAR_MISSES = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "wide": 0, "unseen": 2}, {"free": 3, "wide": 0}
+#: Sketched texts that are kept of an utterance.
+MAX_KEPT = 8
 #: Hz, what the recognisers take.
 RATE = 16_000
 
@@ -89,7 +91,7 @@ class Models:
     def hear(self, line: Line) -> Hearing:
         """The hearing of an utterance; what the line does not know yet is found out as it is asked for."""
         self.line = line
-        line["weights"] = {}
+        line["weights"], line["sketches"] = {}, {}
         if "tiny" not in line:
             look = self._tiny.look(self._pcm)
             line["tiny"], line["no_speech"] = kept(look), round(look.no_speech_prob, 3)
@@ -102,8 +104,13 @@ class Models:
         return look_of(self.line["base"])
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
-        """The weights by the small model; not kept."""
-        return self._tiny.weigh(self._pcm, texts)
+        """The weights by the small model; only the likeliest are kept, for there are many."""
+        found = self._tiny.weigh(self._pcm, texts)
+        likeliest = sorted(zip(found, texts, strict=True), key=lambda pair: -pair[0].log_prob)[:MAX_KEPT]
+        self.line["sketches"] |= {
+            text: [round(w.log_prob, 2), w.tokens] for w, text in [*likeliest, (found[-1], texts[-1])]
+        }
+        return found
 
     async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
         """The weights by both models."""
@@ -136,8 +143,12 @@ class Recorded:
         return look_of(self._line["base"])
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
-        """Those that were weighed are the likeliest."""
+        """Those that were kept are the likeliest."""
+        if "sketches" not in self._line:
+            self.is_short = True
+            raise SpeechBusy("recorded", 0.0)
         known = {text: Weight(*row[0]) for text, row in self._line["weights"].items()}
+        known |= {text: Weight(*row) for text, row in self._line["sketches"].items()}
         return [known.get(text, Weight(-1e6, 1)) for text in texts]
 
     async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:

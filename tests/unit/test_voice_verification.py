@@ -140,3 +140,15 @@ async def test_the_likeliest_wording_speaks_for_its_reading() -> None:
 async def test_without_the_sound_nothing_is_said_of_it() -> None:
     """A recogniser without weights, or a sound that was let go: no opinion."""
     assert await verification.weigh(Hearing(Look((), 0.0)), [reading()], ["x"], TEMPLATES) == []
+
+
+async def test_a_word_that_is_only_near_is_confirmed_at_a_glance() -> None:
+    """The small model alone confirms what it nearly wrote; what is not in the sound, or has a rival there, it does not."""
+    accepted = match(MatchKind.ACCEPT, reading(wording="zip the error log", is_literal=False))
+    heard = Look((("Sip the error log.", -0.4),), 0.0)
+    assert await verification.confirms(Hearing(heard, b"pcm", Sound("zip the error log")), accepted, TEMPLATES)
+    assert not await verification.confirms(Hearing(heard, b"pcm", Sound("sip the error log")), accepted, TEMPLATES)
+    rival = reading(source="access log", wording="zip the access log")
+    either = match(MatchKind.ACCEPT, accepted.best, rival) if accepted.best else accepted
+    assert not await verification.confirms(Hearing(heard, b"pcm", Sound("zip the access log")), either, TEMPLATES)
+    assert not await verification.confirms(Hearing(heard), accepted, TEMPLATES)

@@ -110,6 +110,10 @@ class _Heard:
         try:
             if not first.wants_second_look:
                 return first
+            if _is_only_near(first) and await _within(
+                _WEIGHING_S, verification.confirms(self._hearing, first, self._words.templates)
+            ):
+                return first
             again = await _within(_SECOND_LOOK_S, self._hearing.second_look())
             if again is None or not again.hypotheses:
                 return _unconfirmed(first)
@@ -135,6 +139,16 @@ class _Typed:
     async def match(self, *, answer_expected: bool) -> Match:
         """Text is its only reading."""
         return self._words.understand(((self._text, 0.0),), answer_expected=answer_expected, is_typed=True)
+
+
+def _is_only_near(first: Match) -> bool:
+    """Whether it was accepted with a word that is only near to the one that was wanted, and holds no free text."""
+    return (
+        first.kind is MatchKind.ACCEPT
+        and first.best is not None
+        and not first.best.is_literal
+        and not first.best.has_text
+    )
 
 
 def _unconfirmed(first: Match) -> Match:

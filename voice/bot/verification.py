@@ -24,6 +24,8 @@ from voice.services.hearing import Hearing, Weight
 SURE_GAP, WRONG_GAP = 2.7, 6.0
 #: The same over the whole sentence: in a long one a wrong name is a small part.
 SURE_NATS = 31.0
+#: Nats per token for the small model alone, with which what was accepted, but not word for word, is confirmed at once.
+QUICK_GAP = 1.2
 #: Nats by which another meaning must be less likely.
 LEAST_LEAD = 2.0
 #: Meanings that are held against the sound, wordings of all of them, and how many of each are weighed by both models: a
@@ -102,6 +104,23 @@ async def weigh(
     found = _weighed(best, weights, len(written))
     # The models do not weigh an end: a sentence cut short is as likely as the whole of it.
     return [one for one in found if not any(is_shortened(one.reading.wording, text) for text in written)]
+
+
+async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Template]) -> bool:
+    """Whether the small model alone is sure of what was accepted; it costs a tenth of a second instead of one."""
+    readings = readings_of(match)
+    if match.best is None or not readings or readings[0] != match.best or not match.best.is_led:
+        return False
+    share = MAX_WORDINGS // len(readings) // 2
+    wordings = [(reading, text) for reading in readings for text in wordings_of(reading, templates, share)]
+    sketched = await hearing.sketch([*(s for _, text in wordings for s in spellings(text)), hearing.text])
+    if sketched is None or is_shortened(match.best.wording, hearing.text):
+        return False
+    own = max(2 * number for number, (of, _) in enumerate(wordings) if of is match.best) + 2
+    best = max(sketched[:own], key=lambda weight: weight.log_prob)
+    gap = (sketched[-1].log_prob - best.log_prob) / (best.tokens + 1)
+    rival = max((weight.log_prob for weight in sketched[own:-1]), default=float("-inf"))
+    return gap <= QUICK_GAP and best.log_prob - rival >= LEAST_LEAD
 
 
 def _weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weight]], written: int) -> list[Weighed]:

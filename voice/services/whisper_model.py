@@ -14,7 +14,7 @@ import asyncio
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
@@ -109,8 +109,7 @@ class WhisperModel:
         language = ["<|en|>", "<|transcribe|>"] if self._engine.is_multilingual else []
         start = ["<|startoftranscript|>", *language]
         self._prompt = [*start, "<|notimestamps|>"]
-        self._vocabulary = Vocabulary(folder)
-        self._start = [self._vocabulary.number(token) for token in start]
+        self._folder, self._start_tokens = folder, start
         # What was encoded last, by the digest of its sound: the same is often looked at and then weighed.
         self._encoded: tuple[bytes, Float32] = (b"", np.zeros((0, 0, 0), np.float32))
 
@@ -154,6 +153,15 @@ class WhisperModel:
             Weight(float(np.log(np.maximum(one.text_token_probs, _LEAST_PROBABILITY)).sum()), len(some))
             for one, some in zip(found, tokens, strict=True)
         ]
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        """Read when a text is weighed first: 10 MB that a server at rest need not hold."""
+        return Vocabulary(self._folder)
+
+    @cached_property
+    def _start(self) -> list[int]:
+        return [self._vocabulary.number(token) for token in self._start_tokens]
 
     def _encode(self, pcm: bytes) -> Float32:
         last, encoded = self._encoded
