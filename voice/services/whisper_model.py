@@ -37,7 +37,7 @@ _INVENTED_BELOW, _INVENTED_NO_SPEECH = -1.75, 0.15
 #: How many texts the search holds against each other.
 _BEAM = 5
 #: Texts that are weighed at once.
-_BATCH = 16
+_BATCH = 8
 #: Mel frames a second of sound, and the probability below which a token counts as impossible.
 _FRAMES_PER_S, _LEAST_PROBABILITY = 100, 1e-9
 
