@@ -221,7 +221,9 @@ async def test_a_fence_spares_the_node_that_was_started_again_under_the_same_nam
 def test_the_watchdog_freezes_then_fences_then_kills(tmp_path):
     """The fence has run to its end before the node dies: where the node is a container's first process, it must."""
     mark = tmp_path / "state"
-    fencing = f"grep ^State /proc/$PPID/../$0/status > {mark}"
+    # On a busy machine a signal takes a moment to arrive.
+    look = f"grep ^State /proc/$PPID/../$0/status > {mark}; grep -q stopped {mark} && break"
+    fencing = f"for i in $(seq 50); do {look}; sleep 0.1; done"
     script = (
         "import subprocess, sys, os, time\n"
         f"child = subprocess.Popen([sys.executable, {watchdog.__file__!r}, str(os.getpid()), '0.3',"
