@@ -1,10 +1,9 @@
 """Holding a meaning against the sound: could these have been the words?
 
 A recogniser writes what it finds likeliest among all that can be said; "hash the february sales" may come out as
-"hashna fableary sale". Asked about a given sentence it still says how likely that one is, and between
-what was said and anything else that starts a task there is mostly a wide gap, which `benchmarks/hear_corpus.py` measures.
-So what words leave in doubt, sound settles; and what sound contradicts
-is not done.
+"hashna fableary sale". Asked about a given sentence it still says how likely that one is, and between what was said and
+anything else that starts a task there is mostly a wide gap (`benchmarks/hear_corpus.py` shows what follows from it). So
+what words leave in doubt, sound settles; and what sound contradicts is not done.
 """
 
 from __future__ import annotations
