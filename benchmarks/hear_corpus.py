@@ -112,15 +112,15 @@ class Models:
         }
         return found
 
-    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
-        """The weights by both models."""
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        """The weights by the better model; those of the small one are kept beside them."""
         sound = self._pcm
         rows = list(zip(self._tiny.weigh(sound, texts), self._base.weigh(sound, texts), strict=True))
         self.line["weights"] = {
             text: [[round(weight.log_prob, 2), weight.tokens] for weight in row]
             for text, row in zip(texts, rows, strict=True)
         }
-        return rows
+        return [better for _, better in rows]
 
     @property
     def _pcm(self) -> bytes:
@@ -151,12 +151,12 @@ class Recorded:
         known |= {text: Weight(*row) for text, row in self._line["sketches"].items()}
         return [known.get(text, Weight(-1e6, 1)) for text in texts]
 
-    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         """The weights; nothing is guessed for a wording that was not weighed."""
         if not set(texts) <= self._line["weights"].keys():
             self.is_short = True
             raise SpeechBusy("recorded", 0.0)
-        return [tuple(Weight(log_prob, tokens) for log_prob, tokens in self._line["weights"][text]) for text in texts]
+        return [Weight(*self._line["weights"][text][1]) for text in texts]
 
 
 class Vocabulary:

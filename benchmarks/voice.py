@@ -39,6 +39,8 @@ REQUESTS = (
 STOP, BACKCHANNELS = "stop that please", ("uh huh", "mm hmm", "okay", "yeah")
 #: Seconds of silence by which the voice detector knows that speech has ended.
 VAD_STOP_S = 0.2
+#: Seconds without a call after which the server is at rest.
+REST_S = 20.0
 
 
 def spread(values_ms: Sequence[float]) -> dict[str, float]:
@@ -151,12 +153,13 @@ async def floor(people: People, models: Path, texts: Sequence[str]) -> dict[str,
 
 
 def memory(system: VoiceSystem) -> dict[str, float]:
-    """Resident megabytes of the door with the voice in it, and of the voice process."""
+    """Resident megabytes of the door with the voice in it, of the voice process, and of both together."""
     found: dict[str, float] = {}
     for process in psutil.Process(system.process.pid).children(recursive=True):
         line = " ".join(process.cmdline())
         part = "voice_process" if "piper" in line else "door" if "door" in line else "node"
         found[part] = round(found.get(part, 0) + process.memory_info().rss / 1e6, 1)
+    found["voice_server"] = round(found.get("door", 0) + found.get("voice_process", 0), 1)
     return found
 
 
@@ -166,6 +169,7 @@ async def run(*, is_quick: bool, has_browser: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         people = People(Path(folder))
         with running_system(Path(folder) / "data") as system:
+            await asyncio.sleep(REST_S)
             result: dict[str, Any] = {"memory_at_rest_mb": memory(system)}
             result["floor"] = await floor(people, system.data / "models", texts)
             result["request"] = await requests(system, people, texts)
@@ -173,6 +177,8 @@ async def run(*, is_quick: bool, has_browser: bool) -> dict[str, Any]:
             result["websocket_ready"] = await connect(system, 3 if is_quick else 10)
             if has_browser:
                 result["click_to_ready"] = await connect_browser(system, people, 2 if is_quick else 5)
+            await asyncio.sleep(REST_S)
+            result["memory_at_rest_after_calls_mb"] = memory(system)
     return result
 
 

@@ -51,7 +51,8 @@ class VoiceHouse:
         house = cls(cluster, await asyncio.to_thread(Vocabulary, cluster, catalog))
         with suppress(SisyphusError):
             await house.vocabulary.refresh()
-        helpers = [asyncio.create_task(house.vocabulary.follow()), asyncio.create_task(house._load())]
+        work = (house.vocabulary.follow(), house._load(), house.calls.return_memory())
+        helpers = [asyncio.create_task(one) for one in work]
         try:
             yield house
         finally:

@@ -27,14 +27,16 @@ class _Ears:
 
     def __init__(self, again: Callable[[bytes], Awaitable[Look]]) -> None:
         self.look_again = again
+        self.sketched: list[str] = []
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        self.sketched.extend(texts)
         return [Weight(-1.0, 3) for _ in texts]
 
-    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         if texts == ["busy"]:
             raise SpeechBusy("test", 1.0)
-        return [(Weight(-1.0, 3), Weight(-2.0, 3)) for _ in texts]
+        return [Weight(-2.0, 3) for _ in texts]
 
 
 def _look(*texts: str, no_speech: float = 0.1) -> Look:
@@ -100,11 +102,13 @@ async def test_the_sound_is_asked_until_it_is_let_go() -> None:
     async def again(pcm: bytes) -> Look:
         return _look("better")
 
-    hearing = Hearing(_look("first"), b"pcm", _Ears(again))
+    ears = _Ears(again)
+    hearing = Hearing(_look("first"), b"pcm", ears)
     await hearing.second_look()
-    assert await hearing.sketch(["one"]) == [Weight(-1.0, 3)]
+    assert await hearing.sketch(["one", "one"]) == [Weight(-1.0, 3)] * 2
     assert await hearing.weigh(["one", "two"]) == [(Weight(-1.0, 3), Weight(-2.0, 3))] * 2
     assert await hearing.weigh(["busy"]) is None
+    assert ears.sketched == ["one", "two", "busy"], "each is asked about once"
     hearing.release()
     assert await hearing.weigh(["one"]) is None
     assert await hearing.sketch(["one"]) is None

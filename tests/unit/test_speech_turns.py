@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Self, cast
 
 import pytest
@@ -30,7 +29,7 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 
 from voice.bot.gate import BargeInGate
 from voice.bot.turns import PLAIN, Patience, PatientTurnStop
-from voice.services.hearing import Hearing, Look, NothingHeardFrame, Weight
+from voice.services.hearing import Hearing, Look, NothingHeardFrame
 
 #: Longer than any test may take: a turn that ends only by this wait hangs its test.
 _LONG = 60.0
@@ -64,9 +63,13 @@ class _Ear(BaseTurnAnalyzer):
 class _Call:
     """A turn controller with our strategy, and the turns that ended."""
 
-    def __init__(self, sounds_finished: bool, patience: dict[str, Patience] | None = None) -> None:
-        known = patience or {}
-        self.stop = PatientTurnStop(_Ear(sounds_finished), lambda hearing: known.get(hearing.text, PLAIN))
+    def __init__(
+        self,
+        sounds_finished: bool,
+        patience: dict[str, Patience] | None = None,
+        closer: dict[str, str] | None = None,
+    ) -> None:
+        self.stop = PatientTurnStop(_Ear(sounds_finished), _Judge(patience or {}, closer or {}))
         start = VADUserTurnStartStrategy(enable_interruptions=False)
         self.controller = UserTurnController(
             user_turn_strategies=UserTurnStrategies(start=[start], stop=[self.stop]),
@@ -102,25 +105,22 @@ class _Call:
             await self.ended.wait()
 
 
-class _Ears:
-    """A better model that hears one text."""
+class _Judge:
+    """Knows the patience of some words, and as what a closer look reads others."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, patience: dict[str, Patience], closer: dict[str, str]) -> None:
+        self._patience, self._closer = patience, closer
 
-    async def look_again(self, pcm: bytes) -> Look:
-        return Look(((self._text, -0.1),), 0.0)
+    def patience(self, hearing: Hearing) -> Patience:
+        return self._patience.get(hearing.text, PLAIN)
 
-    async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
-        raise AssertionError("turns weigh nothing")
-
-    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
-        raise AssertionError("turns weigh nothing")
+    async def closer_patience(self, hearing: Hearing) -> Patience | None:
+        await asyncio.sleep(0)
+        return self._patience[self._closer[hearing.text]] if hearing.text in self._closer else None
 
 
-def _words(text: str, second: str = "") -> TranscriptionFrame:
-    hearing = Hearing(Look(((text, -0.1),), 0.1), b"pcm" if second else None, _Ears(second))
-    frame = TranscriptionFrame(text, "", "now", result=hearing)
+def _words(text: str) -> TranscriptionFrame:
+    frame = TranscriptionFrame(text, "", "now", result=Hearing(Look(((text, -0.1),), 0.1)))
     frame.finalized = True
     return frame
 
@@ -161,8 +161,9 @@ async def test_clear_words_shorten_an_unfinished_sound() -> None:
 async def test_a_better_look_ends_a_doubtful_turn() -> None:
     """Words that the second model hears as a whole command are not waited for any longer."""
     patience = {"count towards": Patience(_LONG, _LONG), "count the words in it": Patience(0.0, 0.5)}
-    async with _Call(sounds_finished=True, patience=patience) as call:
-        await call.speak(_words("count towards", second="count the words in it"))
+    closer = {"count towards": "count the words in it"}
+    async with _Call(sounds_finished=True, patience=patience, closer=closer) as call:
+        await call.speak(_words("count towards"))
         await call.ends()
 
 

@@ -118,9 +118,9 @@ class Sound:
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         return [self._weight(text) for text in texts]
 
-    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         self.weighed = list(texts)
-        return [(self._weight(text), self._weight(text)) for text in texts]
+        return [self._weight(text) for text in texts]
 
     def _weight(self, text: str) -> Weight:
         return Weight(-1.0 if text.lower().strip(".") == self._said else -40.0, 5)

@@ -54,7 +54,7 @@ async def build_worker(
         gate = BargeInGate(understanding.is_command)
         understanding.listen_to(gate.take_hearing)
         # Loading a voice detector takes 30 ms, which other calls would hear.
-        params = await asyncio.to_thread(user_turns, speech.turn_model, understanding.patience)
+        params = await asyncio.to_thread(user_turns, speech.turn_model, understanding)
         user = LLMContextAggregatorPair(LLMContext(), user_params=params).user()
         middle = [speech.stt, gate, user, intent, mouth, speech.tts]
     return PipelineWorker(

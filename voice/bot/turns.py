@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, NamedTuple, Protocol, cast
 
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer
@@ -60,7 +60,17 @@ PLAIN = Patience(0.0, 1.4)
 #: Seconds after which a turn in which nothing arrived any more ends without words.
 _EMPTY_TURN_S = 2.5
 
-PatienceOf = Callable[[Hearing], Patience]
+
+class Judge(Protocol):
+    """Judges by the words of the turn so far how long it waits for more."""
+
+    def patience(self, hearing: Hearing) -> Patience:
+        """CLEAR, DOUBTFUL or UNFINISHED, at first sight. Called on the event loop."""
+        ...
+
+    async def closer_patience(self, hearing: Hearing) -> Patience | None:
+        """The same after all that can be found out about the words; None where the first sight is all there is."""
+        ...
 
 
 class _TaskMaker(Protocol):
@@ -73,13 +83,13 @@ class PatientTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     Args:
         analyzer: judges by sound whether the speaker is finished.
-        patience_of: judges by the words of the turn so far how long to wait for more.
+        judge: judges by the words.
     """
 
-    def __init__(self, analyzer: BaseTurnAnalyzer, patience_of: PatienceOf) -> None:
+    def __init__(self, analyzer: BaseTurnAnalyzer, judge: Judge) -> None:
         # Pipecat leaves its keyword arguments untyped.
         cast("Any", super()).__init__(turn_analyzer=analyzer)
-        self._patience_of = patience_of
+        self._judge = judge
         self._patience = PLAIN
         self._silent_since_s = 0.0
         self._end: asyncio.Task[None] | None = None
@@ -126,15 +136,14 @@ class PatientTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     async def _weigh_words(self, hearing: Hearing) -> None:
         await self._drop(self._closer_look)
-        self._patience = self._patience_of(hearing)
-        if self._patience.if_finished > 0:
-            # The wait is long enough for the better model, which may see that nothing is missing.
-            self._closer_look = self._spawn(self._look_closer(hearing), "closer_look")
+        self._patience = self._judge.patience(hearing)
+        # Whatever is waited for, the time is used to find out more.
+        self._closer_look = self._spawn(self._look_closer(hearing), "closer_look")
 
     async def _look_closer(self, hearing: Hearing) -> None:
-        second = await hearing.second_look()
-        if second is not None and second.hypotheses:
-            self._patience = min(self._patience, self._patience_of(second))
+        closer = await self._judge.closer_patience(hearing)
+        if closer is not None:
+            self._patience = min(self._patience, closer)
             await self._hold()
 
     async def _hold(self) -> None:
@@ -183,22 +192,16 @@ class PatientTurnStop(TurnAnalyzerUserTurnStopStrategy):
             await cast("_TaskMaker", self.task_manager).cancel_task(wait)
 
 
-def plain_patience(hearing: Hearing) -> Patience:
-    """Leave the end of a turn to its sound."""
-    del hearing
-    return PLAIN
-
-
-def user_turns(model: TurnModel, patience_of: PatienceOf = plain_patience) -> LLMUserAggregatorParams:
+def user_turns(model: TurnModel, judge: Judge) -> LLMUserAggregatorParams:
     """Return the user aggregator's parameters for a new session.
 
     Loads a Silero VAD of its own (30 ms, it keeps state); call it off the event loop where that matters.
 
     Args:
         model: SmartTurn, shared by all sessions.
-        patience_of: CLEAR, DOUBTFUL or UNFINISHED for the words of the turn so far; called on the event loop.
+        judge: judges by the words when a turn may end.
     """
-    stop = PatientTurnStop(model.analyzer(_STOP_S), patience_of)
+    stop = PatientTurnStop(model.analyzer(_STOP_S), judge)
     return LLMUserAggregatorParams(
         vad_analyzer=SileroVADAnalyzer(),
         empty_user_turn=None,

@@ -66,6 +66,7 @@ class Understanding:
         self._words = words
         self._awaits_answer = awaits_answer
         self._take: Callable[[], Hearing | None] = lambda: None
+        self._latest: _Heard | None = None
 
     @property
     def remotes(self) -> Sequence[str]:
@@ -79,7 +80,12 @@ class Understanding:
     def take_heard(self) -> Ear | None:
         """The turn that has just ended, or None if nothing was let through."""
         hearing = self._take()
-        return _Heard(self._words, hearing) if hearing is not None else None
+        if hearing is None:
+            return None
+        heard = self._heard(hearing)
+        # From here on it belongs to who asked.
+        self._latest = None
+        return heard
 
     def of_text(self, text: str) -> Ear:
         """A typed turn."""
@@ -91,44 +97,82 @@ class Understanding:
 
     def patience(self, hearing: Hearing) -> Patience:
         """How long the turn waits for more words than these."""
-        match = self._first(hearing)
-        if match.reason is Reason.UNFINISHED:
-            return UNFINISHED
-        return CLEAR if match.kind is MatchKind.ACCEPT else DOUBTFUL
+        return _patience_for(self._first(hearing))
+
+    async def closer_patience(self, hearing: Hearing) -> Patience | None:
+        """The same once it is understood; what that takes is not done again when the turn has ended."""
+        if not self._first(hearing).wants_second_look:
+            return None
+        # Who waits here is told to stop as soon as the turn ends, and then the work is wanted most.
+        match = await asyncio.shield(self._heard(hearing).begin(answer_expected=self._awaits_answer()))
+        return _patience_for(match)
+
+    def _heard(self, hearing: Hearing) -> _Heard:
+        if self._latest is None or self._latest.hearing is not hearing:
+            if self._latest is not None:
+                self._latest.forget()
+            self._latest = _Heard(self._words, hearing)
+        return self._latest
 
     def _first(self, hearing: Hearing) -> Match:
         return self._words.understand(hearing.hypotheses, answer_expected=self._awaits_answer())
 
 
 class _Heard:
+    """A turn so far; what is understood of it is found out once, perhaps before it has ended."""
+
     def __init__(self, words: Words, hearing: Hearing) -> None:
-        self._words, self._hearing = words, hearing
+        self._words, self.hearing = words, hearing
+        self._work: asyncio.Task[Match] | None = None
+        self._answer_expected = False
+
+    def begin(self, *, answer_expected: bool) -> asyncio.Task[Match]:
+        """Begin to understand it, unless that was begun under the same expectation."""
+        if self._work is None or self._answer_expected is not answer_expected:
+            self.forget()
+            self._answer_expected = answer_expected
+            self._work = asyncio.create_task(self._understand(answer_expected=answer_expected))
+        return self._work
+
+    def forget(self) -> None:
+        """Nobody asks any more."""
+        if self._work is not None:
+            self._work.cancel()
 
     async def match(self, *, answer_expected: bool) -> Match:
-        """The first look; where it is doubtful, the second, and what the sound says of both."""
-        first = self._words.understand(self._hearing.hypotheses, answer_expected=answer_expected)
+        """What is meant; the sound is let go."""
         try:
-            if not first.wants_second_look:
-                return first
-            if _is_only_near(first) and await _within(
-                _WEIGHING_S, verification.confirms(self._hearing, first, self._words.templates)
-            ):
-                return first
-            again = await _within(_SECOND_LOOK_S, self._hearing.second_look())
-            if again is None or not again.hypotheses:
-                return _unconfirmed(first)
-            second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
-            is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
-            settled = first if is_invented else settle(first, second)
-            return await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
+            return await self.begin(answer_expected=answer_expected)
         finally:
-            self._hearing.release()
+            self.hearing.release()
+
+    async def _understand(self, *, answer_expected: bool) -> Match:
+        """The first look; where it is doubtful, the second, and what the sound says of both."""
+        hearing, templates = self.hearing, self._words.templates
+        first = self._words.understand(hearing.hypotheses, answer_expected=answer_expected)
+        if not first.wants_second_look:
+            return first
+        # The two models work side by side.
+        looking = asyncio.create_task(_looked_at_again(hearing))
+        if _is_only_near(first):
+            if await _within(_WEIGHING_S, verification.confirms(hearing, first, templates)):
+                looking.cancel()
+                return first
+        else:
+            await _within(_WEIGHING_S, verification.sketch(hearing, verification.readings_of(first), templates))
+        again = await looking
+        if again is None or not again.hypotheses:
+            return _unconfirmed(first)
+        second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
+        is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
+        settled = first if is_invented else settle(first, second)
+        return await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
 
     async def _held_against_sound(self, settled: Match, readings: Sequence[Reading], again: Hearing) -> Match:
         if not readings:
             return settled
-        written = [self._hearing.text, again.text]
-        weighing = verification.weigh(self._hearing, readings, written, self._words.templates)
+        written = [self.hearing.text, again.text]
+        weighing = verification.weigh(self.hearing, readings, written, self._words.templates)
         return verification.verified(settled, await _within(_WEIGHING_S, weighing) or [])
 
 
@@ -139,6 +183,12 @@ class _Typed:
     async def match(self, *, answer_expected: bool) -> Match:
         """Text is its only reading."""
         return self._words.understand(((self._text, 0.0),), answer_expected=answer_expected, is_typed=True)
+
+
+def _patience_for(match: Match) -> Patience:
+    if match.reason is Reason.UNFINISHED:
+        return UNFINISHED
+    return CLEAR if match.kind is MatchKind.ACCEPT else DOUBTFUL
 
 
 def _is_only_near(first: Match) -> bool:
@@ -156,6 +206,10 @@ def _unconfirmed(first: Match) -> Match:
     if first.kind is MatchKind.ACCEPT and first.best is not None and not first.best.is_literal:
         return first.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
     return first
+
+
+async def _looked_at_again(hearing: Hearing) -> Hearing | None:
+    return await _within(_SECOND_LOOK_S, hearing.second_look())
 
 
 async def _within(limit_s: float, work: Awaitable[T]) -> T | None:

@@ -75,6 +75,12 @@ def spellings(wording: str) -> tuple[str, str]:
     return body, f"{body[:1].upper()}{body[1:]}{end}"
 
 
+async def sketch(hearing: Hearing, readings: Sequence[Reading], templates: Mapping[str, Template]) -> None:
+    """Ask the small model now what `weigh` will ask it, while the other one is at work on something else."""
+    if readings:
+        await hearing.sketch([spellings(text)[0] for _, text in _all_wordings(readings, templates)])
+
+
 async def weigh(
     hearing: Hearing, readings: Sequence[Reading], written: Sequence[str], templates: Mapping[str, Template]
 ) -> list[Weighed]:
@@ -88,8 +94,7 @@ async def weigh(
         written: what the recognisers wrote by themselves.
         templates: by name.
     """
-    share = MAX_WORDINGS // len(readings)
-    wordings = [(reading, text) for reading in readings for text in wordings_of(reading, templates, share)]
+    wordings = _all_wordings(readings, templates)
     sketched = await hearing.sketch([spellings(text)[0] for _, text in wordings])
     if sketched is None:
         return []
@@ -120,6 +125,11 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     gap = (sketched[-1].log_prob - best.log_prob) / (best.tokens + 1)
     rival = max((weight.log_prob for weight in sketched[own:-1]), default=float("-inf"))
     return gap <= QUICK_GAP and best.log_prob - rival >= LEAST_LEAD
+
+
+def _all_wordings(readings: Sequence[Reading], templates: Mapping[str, Template]) -> list[tuple[Reading, str]]:
+    share = MAX_WORDINGS // len(readings)
+    return [(reading, text) for reading in readings for text in wordings_of(reading, templates, share)]
 
 
 def _weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weight]], written: int) -> list[Weighed]:

@@ -64,8 +64,8 @@ class Ears(Protocol):
         """For each of `texts` its weight by the small model, which is quick. Raises SpeechBusy."""
         ...
 
-    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
-        """For each of `texts` its weight by each model. Raises SpeechBusy."""
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        """For each of `texts` its weight by the better model. Raises SpeechBusy."""
         ...
 
 
@@ -131,6 +131,7 @@ class Hearing:
         self._ears = ears
         self._on_discard = on_discard
         self._second: asyncio.Task[Hearing | None] | None = None
+        self._sketched: dict[str, Weight] = {}
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -168,13 +169,16 @@ class Hearing:
             return None
 
     async def sketch(self, texts: Sequence[str]) -> list[Weight] | None:
-        """How likely the sound is each of `texts`, at a glance; None as for `weigh`."""
+        """How likely the sound is each of `texts`, at a glance, each asked about once; None as for `weigh`."""
         if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
             return None
+        unknown = [text for text in dict.fromkeys(texts) if text not in self._sketched]
         try:
-            return await self._ears.sketch(self._pcm, texts)
+            weights = await self._ears.sketch(self._pcm, unknown) if unknown else []
         except SpeechBusy:
             return None
+        self._sketched.update(zip(unknown, weights, strict=True))
+        return [self._sketched[text] for text in texts]
 
     async def weigh(self, texts: Sequence[str]) -> list[tuple[Weight, ...]] | None:
         """How likely the sound is each of `texts`, by each model.
@@ -182,6 +186,10 @@ class Hearing:
         Returns:
             None when that cannot be said: the sound was released, or the models did not answer in time.
         """
+        by_small, by_better = await asyncio.gather(self.sketch(texts), self._weigh(texts))
+        return list(zip(by_small, by_better, strict=True)) if by_small and by_better else None
+
+    async def _weigh(self, texts: Sequence[str]) -> list[Weight] | None:
         if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
             return None
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
-from voice.services.memory import return_memory
+from voice.services.memory import keep_one_heap, settle_memory
 from voice.services.registry import SpeechSettings, SttEngine, TtsEngine, open_stt, open_tts
 from voice.services.turn_model import TurnModel
 
@@ -41,13 +41,14 @@ class Speech:
             SpeechBusy: the voice process does not become ready.
         """
         stt = tts = None
+        keep_one_heap()
         try:
             # One after the other: together they would only fight for the cores.
             tts = await open_tts(settings)
             stt = await open_stt(settings)
             turn_model = await asyncio.to_thread(TurnModel)
             # The weights were read as 16 bit and are kept as 8 bit: about 45 MB are free now.
-            await asyncio.to_thread(return_memory)
+            await asyncio.to_thread(settle_memory)
             return cls(stt, tts, turn_model)
         except BaseException:
             for engine in (stt, tts):

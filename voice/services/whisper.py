@@ -7,7 +7,6 @@ Silence and noise yield `NothingHeardFrame`, never a text.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
@@ -30,7 +29,7 @@ _P99_S = 0.9
 
 
 class _TwoModels:
-    """Looks again with the better model, and weighs texts with both."""
+    """Sketches with the small model, looks again and weighs with the better one."""
 
     def __init__(self, first: Listener, second: Listener) -> None:
         self._first, self._second = first, second
@@ -41,9 +40,8 @@ class _TwoModels:
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         return await self._first.weigh(pcm, texts)
 
-    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[tuple[Weight, ...]]:
-        by_model = await asyncio.gather(self._first.weigh(pcm, texts), self._second.weigh(pcm, texts))
-        return list(zip(*by_model, strict=True))
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        return await self._second.weigh(pcm, texts)
 
 
 class WhisperSTT(SegmentedSTTService):

@@ -6,7 +6,6 @@ import asyncio
 
 from infra.errors import ConfigurationError
 from voice.services.mel import SAMPLE_RATE_HZ
-from voice.services.memory import return_memory
 from voice.services.registry import SpeechSettings
 from voice.services.weight_pins import BASE, TINY
 from voice.services.weights import Weights
@@ -20,10 +19,6 @@ _TINY_SILENCE, _BASE_SILENCE = 0.6, 0.55
 _TINY_THREADS, _BASE_THREADS = 1, 2
 
 
-#: Seconds between two times at which free memory is given back, if anything was looked at in between.
-_TIDY_EVERY_S = 20.0
-
-
 class WhisperEngine:
     """The two models, loaded and warm."""
 
@@ -31,7 +26,6 @@ class WhisperEngine:
         self._first = first
         self._second = second
         self._problem = ""
-        self._tidier = asyncio.create_task(self._tidy())
 
     def make(self) -> WhisperSTT:
         """Return the recogniser of a new session."""
@@ -44,20 +38,8 @@ class WhisperEngine:
     async def close(self) -> None:
         """End the models' threads. Safe to call twice."""
         self._problem = "closed"
-        self._tidier.cancel()
-        await asyncio.gather(self._tidier, return_exceptions=True)
         self._first.close()
         self._second.close()
-
-    async def _tidy(self) -> None:
-        """Give back what looks needed (about 70 MB a call), which the allocator alone would keep."""
-        tidied = 0
-        while True:
-            await asyncio.sleep(_TIDY_EVERY_S)
-            looks = self._first.looks + self._second.looks
-            if looks != tidied:
-                tidied = looks
-                await asyncio.to_thread(return_memory)
 
 
 async def open_whisper(settings: SpeechSettings) -> WhisperEngine:

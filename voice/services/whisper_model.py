@@ -202,8 +202,6 @@ class Listener:
         self._model = model
         self._deadline_s = deadline_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        #: How often it was asked to look or to weigh.
-        self.looks = 0
 
     async def look(self, pcm: bytes) -> Look:
         """Decode without blocking the event loop; one that is cancelled while it waits never runs.
@@ -222,7 +220,6 @@ class Listener:
         return await self._run(partial(self._model.weigh, pcm, texts))
 
     async def _run(self, work: Callable[[], T]) -> T:
-        self.looks += 1
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, work)

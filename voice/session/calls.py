@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from infra.errors import TransientError
 from infra.log import get_logger
+from voice.services.memory import return_memory
 from voice.session.closer import Reason
 from voice.session.main import Call
 
@@ -17,6 +18,8 @@ log = get_logger(__name__)
 
 #: Seconds for which a new connection of a session waits for the older one to be gone.
 _HANDOVER_S = 1.0
+#: Seconds between two looks at whether calls have left memory behind, and at which of them it is returned.
+_LOOK_EVERY_S, _LOOKS_AFTER, _LOOKS_IN_CALL = 5.0, 2, 12
 
 
 class LinesBusyError(TransientError):
@@ -45,6 +48,8 @@ class Calls:
         self._limit = limit
         self._tickets: dict[str, Ticket] = {}
         self._is_draining = False
+        # Looks at memory since a call last began or ended, and whether there was one since memory was returned.
+        self._looks, self._has_left_memory = 0, False
 
     def __len__(self) -> int:
         return len(self._tickets)
@@ -60,6 +65,7 @@ class Calls:
         older = self._tickets.get(session)
         if older is not None and older.call is not None:
             older.call.closer.begin(Reason.TAKEN_OVER)
+        self._looks, self._has_left_memory = 0, True
         ticket = self._tickets[session] = Ticket(session, older)
         return ticket
 
@@ -87,8 +93,18 @@ class Calls:
     def release(self, ticket: Ticket) -> None:
         """Give the line back. Idempotent."""
         ticket.ended.set()
+        self._looks = 0
         if self._tickets.get(ticket.session) is ticket:
             del self._tickets[ticket.session]
+
+    async def return_memory(self) -> None:
+        """Return memory when the last call has been gone for a while, and now and then during calls. Never ends."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            self._looks += 1
+            if self._has_left_memory and self._looks >= (_LOOKS_IN_CALL if self._tickets else _LOOKS_AFTER):
+                self._looks, self._has_left_memory = 0, bool(self._tickets)
+                await asyncio.to_thread(return_memory)
 
     async def close(self) -> None:
         """Take no more calls, and end those that run, each in a bounded time."""

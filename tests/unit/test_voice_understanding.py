@@ -1,0 +1,140 @@
+"""An utterance is understood once, as early as possible, and for everybody who asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from infra.template_catalog import load_catalog
+from schemas.match import Match, MatchKind, Reading, Reason
+from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED
+from voice.bot.understanding import Understanding
+from voice.services.hearing import Hearing, Look, Weight
+
+LOG = Reading.model_validate(
+    {
+        "intent": "compress",
+        "slots": {"source": "logs/error-log.txt"},
+        "meaning": ("compress", "logs/error-log.txt"),
+        "forms": {"source": "the error log"},
+        "score": 80.0,
+        "wording": "compress the error log",
+    }
+)
+SURE_LOG = LOG.model_copy(update={"score": 100.0})
+MATCHES = {
+    "compress the error log": Match(kind=MatchKind.ACCEPT, reason=Reason.CLEAR, best=SURE_LOG, text="x"),
+    "compass the error lock": Match(kind=MatchKind.DOUBTFUL, reason=Reason.UNSURE, best=LOG, text="x"),
+    "compress": Match(kind=MatchKind.UNKNOWN, reason=Reason.UNFINISHED, text="x"),
+    "the weather": Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING, text="x"),
+}
+
+
+class _Words:
+    remotes: Sequence[str] = ()
+    templates = load_catalog().templates
+
+    def understand(
+        self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool, is_typed: bool = False
+    ) -> Match:
+        return MATCHES[hypotheses[0][0]]
+
+
+class _Ears:
+    """A better model that hears one text, as soon as it may; the sound is what it heard."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self.looks, self.go = text, 0, asyncio.Event()
+
+    async def look_again(self, pcm: bytes) -> Look:
+        self.looks += 1
+        await self.go.wait()
+        return Look(((self._text, -0.1),), 0.0)
+
+    async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        return [self._weight(text) for text in texts]
+
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        return [self._weight(text) for text in texts]
+
+    def _weight(self, text: str) -> Weight:
+        return Weight(-1.0 if text.lower().strip(".") == self._text else -40.0, 5)
+
+
+def _hearing(text: str, ears: _Ears) -> Hearing:
+    return Hearing(Look(((text, -0.3),), 0.0), b"pcm", ears)
+
+
+@pytest.mark.parametrize(
+    ("text", "patience"),
+    [("compress the error log", CLEAR), ("compass the error lock", DOUBTFUL), ("compress", UNFINISHED)],
+)
+def test_words_decide_how_long_a_turn_waits(text: str, patience: object) -> None:
+    """A whole command ends at once, half of one is waited for."""
+    understanding = Understanding(_Words(), lambda: False)
+    assert understanding.patience(_hearing(text, _Ears("-"))) == patience
+
+
+async def test_what_was_understood_before_the_turn_ended_is_not_worked_out_again() -> None:
+    """The closer look that shortens the turn is the answer to it; who waited for it may be gone by then."""
+    ears = _Ears("compress the error log")
+    hearing = _hearing("compass the error lock", ears)
+    understanding = Understanding(_Words(), lambda: False)
+    understanding.listen_to(lambda: hearing)
+    waiting = asyncio.create_task(understanding.closer_patience(hearing))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    ear = understanding.take_heard()
+    assert ear is not None
+    ears.go.set()
+    match = await ear.match(answer_expected=False)
+    assert match.kind is MatchKind.ACCEPT
+    assert ears.looks == 1
+
+
+async def test_a_closer_look_that_settles_the_doubt_ends_the_wait() -> None:
+    """What both models and the sound agree on need not wait for more words; what was clear needs no closer look."""
+    ears = _Ears("compress the error log")
+    ears.go.set()
+    understanding = Understanding(_Words(), lambda: False)
+    assert await understanding.closer_patience(_hearing("compass the error lock", ears)) == CLEAR
+    assert await understanding.closer_patience(_hearing("compress the error log", ears)) is None
+    assert ears.looks == 1
+
+
+async def test_words_that_were_followed_by_others_are_not_understood_to_the_end() -> None:
+    """The models are left to what is said now."""
+    ears = _Ears("compress the error log")
+    understanding = Understanding(_Words(), lambda: False)
+    first = asyncio.create_task(understanding.closer_patience(_hearing("compass the error lock", ears)))
+    await asyncio.sleep(0.01)
+    ears.go.set()
+    assert await understanding.closer_patience(_hearing("compass the error lock", ears)) == CLEAR
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_an_answer_that_became_expected_is_understood_anew() -> None:
+    """A "no" is an answer only while there is a question."""
+    asked: list[bool] = []
+
+    class Words(_Words):
+        def understand(
+            self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool, is_typed: bool = False
+        ) -> Match:
+            asked.append(answer_expected)
+            return super().understand(hypotheses, answer_expected=answer_expected, is_typed=is_typed)
+
+    ears = _Ears("compress the error log")
+    ears.go.set()
+    hearing = _hearing("compass the error lock", ears)
+    understanding = Understanding(Words(), lambda: False)
+    understanding.listen_to(lambda: hearing)
+    await understanding.closer_patience(hearing)
+    asked.clear()
+    ear = understanding.take_heard()
+    assert ear is not None
+    await ear.match(answer_expected=True)
+    assert asked == [True, True]
