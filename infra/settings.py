@@ -5,6 +5,7 @@ Every component is chosen by URL. The defaults are the embedded system below the
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -24,11 +25,18 @@ from pydantic_settings import (
 )
 
 from infra.errors import ConfigurationError
+from infra.log import get_logger
 from schemas.ids import DEFAULT_QUEUE
 from schemas.lease import LeaseTerms
 
+log = get_logger(__name__)
+
 #: Variable that names the settings file.
 _CONFIG = "SISYPHUS_CONFIG"
+#: Variables that others read: the compose file, and the commands of a task.
+_OTHERS = frozenset(
+    f"SISYPHUS_{name}" for name in ("AMQP_PORT", "DOOR_PORT", "S3_PORT", "VOICE_PORT", "TASK_ID", "ATTEMPT", "SANDBOX")
+)
 
 
 class Settings(BaseSettings):
@@ -179,6 +187,34 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigurationError("; ".join(_explained(e["loc"], e["msg"]) for e in error.errors())) from None
 
 
+def unknown_settings() -> dict[str, str]:
+    """Variables and keys of the settings file that name no setting, each with the setting it is nearest to, or ""."""
+    file = os.environ.get(_CONFIG)
+    keys = tomllib.loads(Path(file).read_text(encoding="utf-8")).keys() if file else ()
+    return {name: _nearest(name) for name in (*filter(_is_unknown, os.environ), *(k for k in keys if k not in _NAMES))}
+
+
+def warn_of_unknown_settings() -> None:
+    """Log what was set and means nothing here, which is mostly a slip of the pen."""
+    for name, near in unknown_settings().items():
+        log.warning("setting_unknown", name=name, meant=near or None, consequence="it has no effect")
+
+
+def _is_unknown(variable: str) -> bool:
+    if not variable.startswith("SISYPHUS_") or variable == _CONFIG or variable in _OTHERS:
+        return False
+    return variable.removeprefix("SISYPHUS_").lower().partition("__")[0] not in _NAMES
+
+
+def _nearest(name: str) -> str:
+    prefix = "SISYPHUS_" if name.startswith("SISYPHUS_") else ""
+    near = difflib.get_close_matches(name.removeprefix(prefix).lower(), _NAMES, n=1)
+    return (f"{prefix}{near[0].upper()}" if prefix else near[0]) if near else ""
+
+
+_NAMES = frozenset(Settings.model_fields)
+
+
 def _check_file(file: str | None) -> None:
     """A settings file that is named must be there and sound: without it, the defaults would silently hold.
 
@@ -206,8 +242,9 @@ def _explained(place: tuple[int | str, ...], message: str) -> str:
 
 
 def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
-    """The environment for a process of ours that must see the same settings."""
-    return {**os.environ, "SISYPHUS_DATA": str(settings.data), **extra}
+    """The environment for a process of ours that must see the same settings; it need not warn of the same strangers."""
+    known = {name: value for name, value in os.environ.items() if not _is_unknown(name)}
+    return {**known, "SISYPHUS_DATA": str(settings.data), **extra}
 
 
 def host_name() -> str:

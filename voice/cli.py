@@ -109,7 +109,9 @@ async def _say(
             cluster, request, out, session=session, transcript=transcript, deadline_s=deadline, on_event=on_event
         )
     if "heard" not in kinds:
-        sys.stderr.write(f"no words were heard in {request}\n")
+        # What was not understood is not shown: it may never have been said.
+        found = "no request was understood" if "say" in kinds else "no words were heard"
+        sys.stderr.write(f"{found} in {request}\n")
     typer.echo(f"reply: {out}, {spoken.reply_s:.1f} s of speech")
     return max((int(OF_STATE[record.state]) for record in spoken.records if record.is_terminal), default=0)
 

@@ -36,9 +36,10 @@ def worker(
     import asyncio
 
     from infra.log import setup_logging
-    from infra.settings import load_settings
+    from infra.settings import load_settings, warn_of_unknown_settings
     from worker.start import run_node
 
     settings = load_settings(data=data, slots=slots, node_id=node_id, queue=queue)
     setup_logging(settings.log_level, settings.log_format)
+    warn_of_unknown_settings()
     asyncio.run(run_node(settings))

@@ -23,7 +23,7 @@ from infra.listening import check_exposure, open_socket
 from infra.object_store import ObjectStores
 from infra.registry import resolve
 from infra.runtime import RUNTIMES, Runtime
-from infra.settings import Settings
+from infra.settings import Settings, unknown_settings
 from infra.state_store import open_state_store
 from infra.template_catalog import load_catalog
 from schemas.failure import DocumentError
@@ -43,6 +43,7 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
     """Try every part, one after the other, so that trials do not disturb each other."""
     trials: list[tuple[str, Trial]] = [
         ("python", _python),
+        ("settings", _settings),
         ("data directory", _data),
         ("database", _database),
         ("object store", _objects),
@@ -75,6 +76,17 @@ _SETTING = {"data directory": "data", "object store": "objects"}
 async def _python(_settings: Settings) -> Iterable[Check]:
     version = ".".join(map(str, sys.version_info[:3]))
     return [good("python", f"{version} at {sys.executable}")]
+
+
+async def _settings(_settings: Settings) -> Iterable[Check]:
+    return [
+        bad(
+            "settings",
+            f"there is no setting {name}",
+            f"did you mean {near}?" if near else "remove it, or see docs/operations.md",
+        )
+        for name, near in unknown_settings().items()
+    ]
 
 
 async def _data(settings: Settings) -> Iterable[Check]:

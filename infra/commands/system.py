@@ -35,7 +35,7 @@ from infra.commands.supervisor import ChildSpec, Supervisor
 from infra.errors import SisyphusError
 from infra.listening import check_exposure, open_socket, url_of
 from infra.log import get_logger, setup_logging
-from infra.settings import Settings, child_environment, load_settings
+from infra.settings import Settings, child_environment, load_settings, warn_of_unknown_settings
 from infra.template_catalog import load_catalog, shipped_folder
 
 log = get_logger(__name__)
@@ -62,6 +62,7 @@ def run_system(
         raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
     settings = load_settings(data=data, port=port, host=host)
     setup_logging(settings.log_level, settings.log_format)
+    warn_of_unknown_settings()
     check_exposure(settings)
     folder = examples_folder(examples)
     with sole_system(settings.data), open_socket(settings.host, settings.port) as listening:

@@ -84,6 +84,15 @@ def test_a_file_without_words_is_called_so(system: VoiceSystem, tmp_path: Path) 
     assert f"reply: {tmp_path / 'r.wav'}, 0.0 s of speech" in done.stdout
 
 
+def test_words_that_are_no_request_are_not_called_silence(system: VoiceSystem, tmp_path: Path) -> None:
+    """The bot says so, and so does the terminal; the words themselves are not shown, nobody may have said them."""
+    request = People(tmp_path).wav("the weather was lovely in the mountains last week")
+    done = say(system.data, request, "--out", str(tmp_path / "r.wav"))
+    assert done.returncode == 0, done.stderr
+    assert f"no request was understood in {request}" in done.stderr
+    assert "you:" not in done.stdout
+
+
 def test_a_task_that_takes_longer_than_allowed_is_reported(system: VoiceSystem, tmp_path: Path) -> None:
     """The deadline ends the session with a sentence; both files are there, and the task goes on."""
     request = People(tmp_path).wav("run a slow audit of the quarterly report")

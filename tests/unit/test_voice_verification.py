@@ -97,9 +97,11 @@ def test_what_starts_nothing_is_not_weighed() -> None:
 
 def test_a_reading_is_weighed_in_the_words_of_its_patterns() -> None:
     """Around them stays what was heard: the recogniser may have lost just the verb."""
-    wordings = verification.wordings_of(reading(around=("Could you", ", please?")), TEMPLATES)
-    assert "Could you zip the error log, please?" in wordings
-    assert len(wordings) <= verification.MAX_WORDINGS
+    asked = reading(around=("Could you", ", please?"))
+    wordings = verification.wordings_of(asked, TEMPLATES, ["Could you sip the terror log please"], 3)
+    assert wordings[0] == asked.wording
+    assert wordings[1] == "Could you zip the error log, please?", "the nearest by letters and sound"
+    assert len(wordings) == 3
     assert verification.spellings("could you zip it, please?") == (
         "could you zip it, please",
         "Could you zip it, please?",

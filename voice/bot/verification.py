@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.control import CONTROLS
+from schemas.likeness import Phrases, likeness
 from schemas.match import Match, MatchKind, Reading, Reason
 from schemas.strangers import is_shortened
 from schemas.template import Template
@@ -29,10 +30,10 @@ QUICK_GAP = 1.2
 LEAST_LEAD = 2.0
 #: Meanings that are held against the sound, wordings of all of them, and how many of each are weighed by both models: a
 #: text takes the small model some 5 ms and the other one 15.
-MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 36, 2
+MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 20, 2
 #: Score of a meaning from which it is worth asking the sound.
 LEAST_SCORE = 58.0
-_SLOT = re.compile(r"\{(\w+)\}")
+_SLOT, _WORD = re.compile(r"\{(\w+)\}"), re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,23 @@ def readings_of(*matches: Match) -> list[Reading]:
     return list(found.values())[:MAX_READINGS]
 
 
-def wordings_of(reading: Reading, templates: Mapping[str, Template], limit: int = MAX_WORDINGS) -> list[str]:
-    """How a reading may have been worded: as it was understood, and in the first patterns that say as much."""
+def wordings_of(
+    reading: Reading, templates: Mapping[str, Template], written: Sequence[str], limit: int = MAX_WORDINGS
+) -> list[str]:
+    """How a reading may have been worded: as it was understood, and in the patterns that are most like what was written.
+
+    Args:
+        reading: what may have been meant.
+        templates: by name.
+        written: what the recognisers wrote.
+        limit: how many wordings there may be.
+    """
     template = templates.get(reading.intent)
     patterns = [p for p in template.patterns if set(_SLOT.findall(p)) == reading.forms.keys()] if template else []
-    return list(dict.fromkeys([reading.wording, *(reading.worded(pattern) for pattern in patterns)]))[:limit]
+    worded = list(dict.fromkeys(reading.worded(pattern) for pattern in patterns))
+    alike = likeness(_plain(worded), _plain(written)).max(axis=1, initial=0.0)
+    nearest = sorted(zip(worded, alike, strict=True), key=lambda pair: -pair[1])
+    return list(dict.fromkeys([reading.wording, *(text for text, _ in nearest)]))[:limit]
 
 
 def spellings(wording: str) -> tuple[str, str]:
@@ -78,7 +91,8 @@ def spellings(wording: str) -> tuple[str, str]:
 async def sketch(hearing: Hearing, readings: Sequence[Reading], templates: Mapping[str, Template]) -> None:
     """Ask the small model now what `weigh` will ask it, while the other one is at work on something else."""
     if readings:
-        await hearing.sketch([spellings(text)[0] for _, text in _all_wordings(readings, templates)])
+        wordings = _all_wordings(readings, templates, [hearing.text])
+        await hearing.sketch([spellings(text)[0] for _, text in wordings])
 
 
 async def weigh(
@@ -94,7 +108,7 @@ async def weigh(
         written: what the recognisers wrote by themselves.
         templates: by name.
     """
-    wordings = _all_wordings(readings, templates)
+    wordings = _all_wordings(readings, templates, written)
     sketched = await hearing.sketch([spellings(text)[0] for _, text in wordings])
     if sketched is None:
         return []
@@ -115,8 +129,7 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     readings = readings_of(match)
     if match.best is None or not readings or readings[0] != match.best or not match.best.is_led:
         return False
-    share = MAX_WORDINGS // len(readings) // 2
-    wordings = [(reading, text) for reading in readings for text in wordings_of(reading, templates, share)]
+    wordings = _all_wordings(readings, templates, [hearing.text], MAX_WORDINGS // 2)
     sketched = await hearing.sketch([*(s for _, text in wordings for s in spellings(text)), hearing.text])
     if sketched is None or is_shortened(match.best.wording, hearing.text):
         return False
@@ -127,9 +140,15 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     return gap <= QUICK_GAP and best.log_prob - rival >= LEAST_LEAD
 
 
-def _all_wordings(readings: Sequence[Reading], templates: Mapping[str, Template]) -> list[tuple[Reading, str]]:
-    share = MAX_WORDINGS // len(readings)
-    return [(reading, text) for reading in readings for text in wordings_of(reading, templates, share)]
+def _all_wordings(
+    readings: Sequence[Reading], templates: Mapping[str, Template], written: Sequence[str], limit: int = MAX_WORDINGS
+) -> list[tuple[Reading, str]]:
+    share = limit // len(readings)
+    return [(reading, text) for reading in readings for text in wordings_of(reading, templates, written, share)]
+
+
+def _plain(texts: Sequence[str]) -> Phrases:
+    return Phrases.of([" ".join(_WORD.findall(text.lower())) for text in texts])
 
 
 def _weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weight]], written: int) -> list[Weighed]:
