@@ -26,6 +26,8 @@ from benchmarks.matching import CORPUS, SETS, Command, commands, is_wrong_task, 
 from infra.template_catalog import load_catalog
 from schemas.match import Hypothesis, Match, MatchKind
 from schemas.utterance import Matcher
+from voice.bot.catalog import MAX_HINTS
+from voice.bot.hints import sentence_with
 from voice.bot.understanding import Understanding
 from voice.services.errors import SpeechBusy
 from voice.services.hearing import Hearing, Look, Weight
@@ -87,20 +89,22 @@ class Models:
         self._folder = folder
         self._tiny, self._base = WhisperModel(weights.find(TINY), 0.6, 1), WhisperModel(weights.find(BASE), 0.55, 2)
         self.line: Line = {}
+        self._over: Matcher
 
-    def hear(self, line: Line) -> Hearing:
+    def hear(self, line: Line, over: Matcher) -> Hearing:
         """The hearing of an utterance; what the line does not know yet is found out as it is asked for."""
-        self.line = line
+        self.line, self._over = line, over
         line["weights"], line["sketches"] = {}, {}
         if "tiny" not in line:
             look = self._tiny.look(self._pcm)
             line["tiny"], line["no_speech"] = kept(look), round(look.no_speech_prob, 3)
         return Hearing(look_of(line["tiny"]), b"kept", self)
 
-    async def look_again(self, pcm: bytes) -> Look:
+    async def look_again(self, pcm: bytes, heard: str) -> Look:
         """The better model's look."""
         if "base" not in self.line:
-            self.line["base"] = kept(self._base.look(self._pcm))
+            hint = sentence_with(self._over.hints(heard, MAX_HINTS))
+            self.line["base"] = kept(self._base.look(self._pcm, hint))
         return look_of(self.line["base"])
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
@@ -135,7 +139,7 @@ class Recorded:
         #: Whether something was asked that the line does not know.
         self.is_short = "tiny" not in line
 
-    async def look_again(self, pcm: bytes) -> Look:
+    async def look_again(self, pcm: bytes, heard: str) -> Look:
         """The better model's look, if it was needed when the line was made."""
         if "base" not in self._line:
             self.is_short = True
@@ -195,7 +199,7 @@ def speak() -> None:
         for said in utterances():
             line = known.get(key(said), said)
             if is_short(line, matchers[line["set"]]):
-                meant(matchers[line["set"]], models.hear(line))
+                meant(matchers[line["set"]], models.hear(line, matchers[line["set"]]))
             print(json.dumps(line), file=out, flush=True)
     made.replace(HEARD)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -69,6 +70,11 @@ class Lexicon:
 
     def __len__(self) -> int:
         return len(self._phrases)
+
+    @cached_property
+    def spoken(self) -> tuple[str, ...]:
+        """What can be said, each once."""
+        return tuple(dict.fromkeys(spoken for meanings in self._meanings for _, spoken in meanings))
 
     def nearest(self, spans: Sequence[str]) -> list[list[Found]]:
         """For each span of words the nearest names, best first, each value once."""

@@ -41,6 +41,8 @@ UNFINISHED_COST = 4.0
 LETTER_BONUS = 0.3
 #: Hypotheses that are looked at.
 MAX_HYPOTHESES = 8
+#: Words that a name has at most where it is looked for in the whole of what was said.
+_SPAN = 5
 
 Heard = Mapping[tuple[str, ...], tuple[Words, float]]
 Near = Mapping[tuple[str, str], list[Found]]
@@ -98,6 +100,16 @@ class Matcher:
         for name in sorted(found, key=lambda name: -name.score):
             best.setdefault(name.value, name)
         return tuple(best.values())
+
+    def hints(self, said: str, limit: int) -> Sequence[str]:
+        """Names as they are spoken: all where there are no more than `limit`, else the nearest to a part of `said`."""
+        kinds = ("object", "folder")
+        if sum(len(self._lexicons[kind].spoken) for kind in kinds) <= limit:
+            return [name for kind in kinds for name in self._lexicons[kind].spoken]
+        words = heard(said).words[:MAX_WORDS]
+        spans = [" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, min(i + _SPAN, len(words)) + 1)]
+        found = [name for kind in kinds for names in self._lexicons[kind].nearest(spans) for name in names]
+        return list(dict.fromkeys(name.spoken for name in sorted(found, key=lambda name: -name.score)))[:limit]
 
     def _candidates(self, utterances: Heard, top: float, answer_expected: bool) -> Iterator[Candidate]:
         loose = [self._keywords.find(words) for words in utterances]

@@ -93,7 +93,8 @@ class VoiceHouse:
         voice = await self.settled(SPEECH_WAIT_S)
         speech = None
         if self._speech is not None and voice.ready:
-            speech = SpeechParts(self._speech.make_stt(), self._speech.make_tts(), self._speech.turn_model)
+            stt = self._speech.make_stt(self.vocabulary.hints)
+            speech = SpeechParts(stt, self._speech.make_tts(), self._speech.turn_model)
         return await open_call(House(self.cluster, self.vocabulary), ticket.session, speech, voice)
 
     async def _load(self) -> None:

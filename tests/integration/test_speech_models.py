@@ -21,6 +21,7 @@ from pipecat.tests.utils import run_test
 
 from tests.conftest import need
 from voice.bot.gate import BargeInGate
+from voice.bot.hints import sentence_with
 from voice.services.errors import VoiceDied
 from voice.services.hearing import Hearing
 from voice.services.piper_engine import PiperEngine, open_piper
@@ -32,6 +33,10 @@ from voice.services.whisper_model import Listener, WhisperModel
 
 pytestmark = [pytest.mark.speech]
 
+#: What the better model is told where the examples are in the store.
+HINT = sentence_with(
+    sorted(path.stem.replace("-", " ") for path in (Path(__file__).parents[2] / "examples" / "data").rglob("*.*"))
+)
 COMMANDS = (
     "please count the words in the annual report",
     "could you make a checksum of the error log",
@@ -102,10 +107,26 @@ async def test_commands_of_several_voices_are_heard(looks: tuple[Listener, Liste
     missed: list[str] = []
     for command in COMMANDS:
         pcm = _spoken(voice_name, command)
-        texts = [text for listener in looks for text, _ in (await listener.look(pcm)).hypotheses]
+        texts = [
+            text
+            for listener, hint in zip(looks, ("", HINT), strict=True)
+            for text, _ in (await listener.look(pcm, hint)).hypotheses
+        ]
         if _letters(command) not in {_letters(text) for text in texts}:
             missed.append(f"{command}: {texts}")
     assert len(missed) <= 1, missed
+
+
+@pytest.mark.parametrize(
+    ("voice_name", "command"), [("awb", "hash the february sales"), ("kal16", "audit the garden journal")]
+)
+async def test_names_that_are_known_are_written_as_such(
+    looks: tuple[Listener, Listener], voice_name: str, command: str
+) -> None:
+    """What was nothing to the better model is the name of a file once it knows that there is one."""
+    pcm = _spoken(voice_name, command)
+    assert _letters((await looks[1].look(pcm)).text) != _letters(command)
+    assert _letters((await looks[1].look(pcm, HINT)).text) == _letters(command)
 
 
 async def test_a_pause_inside_a_command_is_heard_through(looks: tuple[Listener, Listener]) -> None:
@@ -214,7 +235,7 @@ async def test_what_the_voice_says_is_understood(settings: SpeechSettings) -> No
     speech = await Speech.open(settings)
     try:
         assert speech.status().ready
-        tts, stt = speech.make_tts(), speech.make_stt()
+        tts, stt = speech.make_tts(), speech.make_stt(lambda _: "")
         params = PipelineParams(audio_out_sample_rate=RATE_HZ)
         down, _ = await run_test(
             tts,

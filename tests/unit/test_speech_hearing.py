@@ -26,8 +26,11 @@ class _Ears:
     """The models behind a hearing, of which only the second look is given."""
 
     def __init__(self, again: Callable[[bytes], Awaitable[Look]]) -> None:
-        self.look_again = again
+        self._again = again
         self.sketched: list[str] = []
+
+    async def look_again(self, pcm: bytes, heard: str) -> Look:
+        return await self._again(pcm)
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         self.sketched.extend(texts)
@@ -150,13 +153,19 @@ class _Script:
     def __init__(self, says: dict[bytes, Look]) -> None:
         self.says = says
         self.asked: list[bytes] = []
+        self.hints: list[str] = []
 
-    async def look(self, pcm: bytes) -> Look:
+    async def look(self, pcm: bytes, hint: str = "") -> Look:
+        self.hints.append(hint)
         self.asked.append(pcm.strip(b"\0"))
         look = self.says[pcm.strip(b"\0")]
         if look.text == "too slow":
             raise SpeechBusy("test", 1.0)
         return look
+
+
+def _hints(heard: str) -> str:
+    return f"like {heard}"
 
 
 def _segment(sound: bytes) -> list[object]:
@@ -169,7 +178,7 @@ def _segment(sound: bytes) -> list[object]:
 
 
 async def _run(script: _Script, *frames: object) -> list[TranscriptionFrame | NothingHeardFrame]:
-    service = WhisperSTT(cast("Listener", script), cast("Listener", script))
+    service = WhisperSTT(cast("Listener", script), cast("Listener", script), _hints)
     down, _ = await run_test(service, frames_to_send=cast("list[VADUserStartedSpeakingFrame]", list(frames)))
     return [frame for frame in down if isinstance(frame, TranscriptionFrame | NothingHeardFrame)]
 
@@ -194,6 +203,8 @@ async def test_a_pause_inside_a_command_is_heard_as_one_command() -> None:
     assert again is not None
     assert again.text == "Count the words in the report."
     assert script.asked[-1] == b"aaaabbbb"
+    assert script.hints[0] == ""
+    assert script.hints[-1] == "like Count the words in the report.", "the better one knows what is near"
 
 
 async def test_the_next_turn_knows_nothing_of_the_last() -> None:

@@ -205,6 +205,17 @@ def test_names_follow_the_store() -> None:
     assert over.match("compress the travel diary").kind is not MatchKind.ACCEPT
 
 
+def test_a_recogniser_is_told_all_names_where_they_are_few_and_else_the_nearest() -> None:
+    """Folders too; of two thousand objects those that sound like a part of what was heard."""
+    few = Matcher(CATALOG, ["a:logs/error-log.txt", "a:logs/server-log.txt", "a:notes.txt"])
+    assert set(few.hints("", 40)) == {"error log", "server log", "notes", "logs"}
+    many = Matcher(CATALOG, [f"a:reports/number-{n}.txt" for n in range(2_000)] + ["a:garden-journal.txt"])
+    near = many.hints("Could you audit the guardian journal, please?", 40)
+    assert "garden journal" in near[:3]
+    assert len(near) <= 40
+    assert not many.hints("", 40)
+
+
 @pytest.mark.parametrize(
     ("text", "phrase"),
     [

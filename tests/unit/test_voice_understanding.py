@@ -48,7 +48,7 @@ class _Ears:
     def __init__(self, text: str) -> None:
         self._text, self.looks, self.go = text, 0, asyncio.Event()
 
-    async def look_again(self, pcm: bytes) -> Look:
+    async def look_again(self, pcm: bytes, heard: str) -> Look:
         self.looks += 1
         await self.go.wait()
         return Look(((self._text, -0.1),), 0.0)

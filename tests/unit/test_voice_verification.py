@@ -114,7 +114,7 @@ class Sound:
     def __init__(self, said: str) -> None:
         self._said, self.weighed = said, list[str]()
 
-    async def look_again(self, pcm: bytes) -> Look:
+    async def look_again(self, pcm: bytes, heard: str) -> Look:
         raise AssertionError
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:

@@ -16,6 +16,7 @@ from infra.template_catalog import Catalog
 from schemas.match import Hypothesis, Match
 from schemas.template import Template
 from schemas.utterance import Matcher
+from voice.bot.hints import sentence_with
 
 log = get_logger(__name__)
 
@@ -25,6 +26,8 @@ _REFRESH_S = 2.0
 _MAX_OBJECTS = 10_000
 #: Readings that are kept, since gate, patience and intent ask for the same one.
 _KEPT = 8
+#: Names that a recogniser is told; it takes about as many.
+MAX_HINTS = 40
 
 
 class Vocabulary:
@@ -61,6 +64,10 @@ class Vocabulary:
                 del self._readings[next(iter(self._readings))]
             self._readings[key] = known
         return known
+
+    def hints(self, heard: str) -> str:
+        """For the recogniser: all names where they are few, else those that are near to `heard`."""
+        return sentence_with(self._matcher.hints(heard, MAX_HINTS))
 
     def choose(self, text: str, names: Sequence[str]) -> str | None:
         """The one of `names` that `text` clearly is, or None."""

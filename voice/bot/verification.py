@@ -65,7 +65,7 @@ def readings_of(*matches: Match) -> list[Reading]:
 def wordings_of(
     reading: Reading, templates: Mapping[str, Template], written: Sequence[str], limit: int = MAX_WORDINGS
 ) -> list[str]:
-    """How a reading may have been worded: as it was understood, and in the patterns that are most like what was written.
+    """How a reading may have been worded: as it was understood, and in the patterns most like what was written.
 
     Args:
         reading: what may have been meant.

@@ -40,15 +40,19 @@ class Vocabulary:
         """Read ``vocabulary.json`` or ``vocabulary.txt`` in `folder`."""
         listed = folder / "vocabulary.json"
         if listed.exists():
-            tokens: list[str] = json.loads(listed.read_text(encoding="utf-8"))
+            self._tokens: list[str] = json.loads(listed.read_text(encoding="utf-8"))
         else:
-            tokens = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
-        self._number = {token: number for number, token in enumerate(tokens)}
+            self._tokens = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
+        self._number = {token: number for number, token in enumerate(self._tokens)}
         self._encoded = lru_cache(maxsize=4_096)(self._merge)
 
     def number(self, token: str) -> int:
         """The number of a whole token, special ones included. Raises KeyError where there is none."""
         return self._number[token]
+
+    def token(self, number: int) -> str:
+        """The token of a number. Raises IndexError where there is none."""
+        return self._tokens[number]
 
     def encode(self, text: str) -> list[int]:
         """The tokens of `text` as Whisper writes it, with a space before the first word."""

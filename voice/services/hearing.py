@@ -17,6 +17,8 @@ from pipecat.frames.frames import DataFrame, TranscriptionFrame
 from voice.services.errors import SpeechBusy
 from voice.services.mel import SAMPLE_RATE_HZ
 
+#: Sentences as they may have been said, for what was taken for a text at first.
+Hints = Callable[[str], str]
 #: (text, average log probability per token), best first.
 Hypothesis = tuple[str, float]
 
@@ -56,8 +58,8 @@ class Weight:
 class Ears(Protocol):
     """The models behind a hearing."""
 
-    async def look_again(self, pcm: bytes) -> Look:
-        """Decode with the better model. Raises SpeechBusy."""
+    async def look_again(self, pcm: bytes, heard: str) -> Look:
+        """Decode with the better model what the small one took for `heard`. Raises SpeechBusy."""
         ...
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
@@ -164,7 +166,7 @@ class Hearing:
 
     async def _again(self, pcm: bytes, ears: Ears) -> Hearing | None:
         try:
-            return Hearing(await ears.look_again(pcm))
+            return Hearing(await ears.look_again(pcm, self.text))
         except SpeechBusy:
             return None
 

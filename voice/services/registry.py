@@ -16,6 +16,7 @@ from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
 from infra.errors import ConfigurationError
+from voice.services.hearing import Hints
 
 #: name -> "module:factory".
 STT_ENGINES: Mapping[str, str] = {"whisper": "voice.services.whisper_engine:open_whisper"}
@@ -47,8 +48,8 @@ class SpeechSettings:
 class SttEngine(Protocol):
     """A recogniser, loaded."""
 
-    def make(self) -> STTService:
-        """Return the service of a new session."""
+    def make(self, hints: Hints) -> STTService:
+        """Return the service of a new session; it may look to `hints` for words."""
         ...
 
     def problem(self) -> str:

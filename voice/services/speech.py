@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
+from voice.services.hearing import Hints
 from voice.services.memory import keep_one_heap, settle_memory
 from voice.services.registry import SpeechSettings, SttEngine, TtsEngine, open_stt, open_tts
 from voice.services.turn_model import TurnModel
@@ -56,9 +57,9 @@ class Speech:
                     await engine.close()
             raise
 
-    def make_stt(self) -> STTService:
-        """Return the recogniser of a new session."""
-        return self._stt.make()
+    def make_stt(self, hints: Hints) -> STTService:
+        """Return the recogniser of a new session, which looks to `hints` for words."""
+        return self._stt.make(hints)
 
     def make_tts(self) -> TTSService:
         """Return the voice of a new session."""

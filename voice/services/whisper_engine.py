@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from infra.errors import ConfigurationError
+from voice.services.hearing import Hints
 from voice.services.mel import SAMPLE_RATE_HZ
 from voice.services.registry import SpeechSettings
 from voice.services.weight_pins import BASE, TINY
@@ -27,9 +28,9 @@ class WhisperEngine:
         self._second = second
         self._problem = ""
 
-    def make(self) -> WhisperSTT:
-        """Return the recogniser of a new session."""
-        return WhisperSTT(self._first, self._second)
+    def make(self, hints: Hints) -> WhisperSTT:
+        """Return the recogniser of a new session, which looks to `hints` for words."""
+        return WhisperSTT(self._first, self._second, hints)
 
     def problem(self) -> str:
         """Return why it cannot hear now, or an empty string."""
@@ -69,5 +70,5 @@ def _load(settings: SpeechSettings) -> tuple[WhisperModel, WhisperModel]:
             "install it with: pip install 'sisyphus-cluster[voice]'"
         ) from error
     for model in (tiny, base):
-        model.look(bytes(2 * SAMPLE_RATE_HZ))
+        model.look(bytes(2 * SAMPLE_RATE_HZ), "Ready.")
     return tiny, base

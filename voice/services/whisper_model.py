@@ -36,6 +36,8 @@ _SHORT_TOKENS, _LONG_TOKENS = 64, 200
 _INVENTED_BELOW, _INVENTED_NO_SPEECH = -1.75, 0.15
 #: How many texts the search holds against each other.
 _BEAM = 5
+#: Letters and tokens of a hint that are taken; Whisper takes 223 tokens.
+_HINT_CHARS, _HINT_TOKENS = 2_000, 200
 #: Texts that are weighed at once.
 _BATCH = 8
 #: Mel frames a second of sound, and the probability below which a token counts as impossible.
@@ -113,18 +115,23 @@ class WhisperModel:
         # What was encoded last, by the digest of its sound: the same is often looked at and then weighed.
         self._encoded: tuple[bytes, Float32] = (b"", np.zeros((0, 0, 0), np.float32))
 
-    def look(self, pcm: bytes) -> Look:
+    def look(self, pcm: bytes, hint: str = "") -> Look:
         """Decode mono PCM16 at 16 kHz, at most 30 s of it.
+
+        Args:
+            pcm: the sound.
+            hint: sentences as they may be said; what sounds like their words is written like them.
 
         Returns:
             up to five hypotheses, best first; none when it is silence, noise or empty text.
         """
+        prompt = [*self._said_before(hint), *self._prompt]
         found = self._engine.generate(
             self._view.from_array(self._encode(pcm)),
-            [self._prompt],
+            [prompt],
             beam_size=_BEAM,
             num_hypotheses=_BEAM,
-            max_length=_SHORT_TOKENS if _is_short(pcm) else _LONG_TOKENS,
+            max_length=len(prompt) + (_SHORT_TOKENS if _is_short(pcm) else _LONG_TOKENS),
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
@@ -154,9 +161,16 @@ class WhisperModel:
             for one, some in zip(found, tokens, strict=True)
         ]
 
+    def _said_before(self, hint: str) -> list[str]:
+        """A text that went before, which is what Whisper looks to for words and spellings."""
+        if not hint:
+            return []
+        said = self._vocabulary.encode(hint[:_HINT_CHARS])[:_HINT_TOKENS]
+        return ["<|startofprev|>", *(self._vocabulary.token(number) for number in said)]
+
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        """Read when a text is weighed first: 10 MB that a server at rest need not hold."""
+        """Read when it is needed first."""
         return Vocabulary(self._folder)
 
     @cached_property
@@ -203,13 +217,13 @@ class Listener:
         self._deadline_s = deadline_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
-    async def look(self, pcm: bytes) -> Look:
+    async def look(self, pcm: bytes, hint: str = "") -> Look:
         """Decode without blocking the event loop; one that is cancelled while it waits never runs.
 
         Raises:
             SpeechBusy: not done before the deadline.
         """
-        return await self._run(partial(self._model.look, pcm))
+        return await self._run(partial(self._model.look, pcm, hint))
 
     async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         """How likely each of `texts` is, without blocking the event loop; see `WhisperModel.weigh`.
