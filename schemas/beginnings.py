@@ -27,11 +27,25 @@ def _phrases(wordings: Collection[str]) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(plain(wording).split()) for wording in wordings)
 
 
+_SOMEBODY = frozenset(["i", "we", "you", "he", "she", "it", "they", "somebody", "someone", "everybody", "everyone"])
+_DONE = frozenset(["found", "made", "did", "ran", "took", "put", "sent", "got", "wrote", "read", "gave"])
+#: In the past only to be polite: "i wanted you to count …".
+_WISHING = frozenset(["needed", "wanted", "wondered", "hoped", "asked", "liked"])
+
+
 _LEAD_INS = _phrases((*LEAD_INS, *CARRIERS))
 _OPENERS = _LEAD_INS | _phrases(OPENERS)
 _ASKS = _phrases(forms(_ASKING))
 _POLITE = _phrases(("can you", "could you", "would you", "will you"))
 _LONGEST = max(map(len, _OPENERS))
+
+
+def tells_what_happened(words: tuple[str, ...]) -> bool:
+    """Whether they begin with somebody who has done something: "i found a typo in …", "she compressed …"."""
+    if len(words) < 3 or words[0] not in _SOMEBODY:
+        return False
+    done = words[1]
+    return done in _DONE or (done.endswith("ed") and len(done) > len("need") and done not in _WISHING)
 
 
 def without_purpose(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from schemas.beginnings import tells_what_happened
 from schemas.grammar import Frame, Grammar
 from schemas.lead_ins import LEAD_INS, NO_COMMAND_LEAD_INS
 from schemas.likeness import Phrases, likeness
@@ -131,7 +132,7 @@ class Layouts:
 
     def refuse(self, words: tuple[str, ...]) -> bool:
         """Whether words begin in a way that gives no command: "don't …", "he said …"."""
-        return any(words[: len(form)] == form for form in self._refusals)
+        return tells_what_happened(words) or any(words[: len(form)] == form for form in self._refusals)
 
     def _spans(self, words: tuple[str, ...], texts: dict[str, int]) -> list[tuple[int, int, int]]:
         """Every run of words as (start, end, number of its text); `texts` collects the texts."""
@@ -174,6 +175,8 @@ class Layouts:
                 if odd:
                     unled.add(place)
         refused = [h for h, f, a in zip(heads.texts, friendly, other, strict=True) if a >= REFUSAL and a > f]
+        if tells_what_happened(words):
+            refused.append(" ".join(words[:2]))
         return _Starts(costs, unknown, unled, refused[0] if refused else "")
 
     def _layouts(self, words: tuple[str, ...], hits: Hits, starts: _Starts) -> list[Layout]:

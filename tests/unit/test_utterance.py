@@ -133,12 +133,29 @@ def test_unsure_single_word_is_nothing() -> None:
         "I never asked you to compress the error log",
         "did you count the words in the annual report",
         "he said count the words in the annual report",
+        "I found a typo in the safety report",
+        "they found the word moon in the safety report",
+        "she compressed the error log",
+        "you ran the slow audit of the annual report",
         "why did you make a checksum of the error log",
     ],
 )
 def test_forbidding_asking_and_telling_start_nothing(text: str) -> None:
     """The words of a command behind "don't", "did you" or "he said" give none."""
     assert MATCH(text).kind is MatchKind.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I need the words in the annual report counted",
+        "I wanted you to count the words in the annual report",
+        "you can count the words in the annual report",
+    ],
+)
+def test_wishing_is_not_telling(text: str) -> None:
+    """Who needs or wanted something asks for it."""
+    assert MATCH(text).intent == "count-words"
 
 
 def test_prohibition_lost_in_a_worse_hypothesis_starts_nothing() -> None:
