@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import CommandNotFoundError
+from infra.identity import new_id
 from infra.runtime import ContainerSpec, Mount
 from schemas.task import Resources
 
@@ -59,7 +60,7 @@ def write_etc(directory: Path, features: Features) -> None:
         path = directory / name
         if path.is_file() and path.read_text() == text:
             continue
-        draft = directory / f".{name}.{os.getpid()}"
+        draft = directory / new_id(f".{name}.")  # its own: the first containers start at the same time
         draft.write_text(text)
         draft.replace(path)
 

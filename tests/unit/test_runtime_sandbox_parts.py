@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from infra.runtime import ContainerSpec, Mount, Stream
 from infra.runtimes import cgroups, processes
 from infra.runtimes.cgroups import CgroupBase, NoCgroupsError
 from infra.runtimes.pipes import CHUNK_BYTES, CHUNKS_WAITING, OutputPipes
-from infra.runtimes.sandbox_layout import Features, arguments, check_program, image_has
+from infra.runtimes.sandbox_layout import Features, arguments, check_program, image_has, write_etc
 from schemas.task import Resources
 
 
@@ -218,3 +220,19 @@ def test_processes_are_told_by_what_cannot_be_forged() -> None:
     assert not processes.shares_our_pid_namespace(2**22 + 1)
     assert os.getpid() in processes.children(os.getppid())
     assert processes.environment(2**22 + 1, "PATH") is None
+
+
+def test_the_first_containers_of_a_node_may_start_at_the_same_time(tmp_path: Path) -> None:
+    """Several threads write the same small /etc: each finds it whole, none trips over another's draft."""
+    together = Barrier(8)
+
+    def write(folder: Path) -> str:
+        together.wait()
+        write_etc(folder, Features())
+        return (folder / "nsswitch.conf").read_text()
+
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(40):
+            found = set(threads.map(write, [tmp_path / str(number)] * 8))
+            assert found == {"passwd: files\ngroup: files\nhosts: files dns\n"}
+            assert len(list((tmp_path / str(number)).iterdir())) == 4, "no draft is left"
