@@ -12,6 +12,8 @@ import ctypes
 import gc
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 #: Parameters of mallopt(3), as glibc numbers them.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -44,6 +46,13 @@ def settle_memory() -> None:
     """Return what loading left behind; what is loaded stays, and is not searched for garbage from here on."""
     return_memory()
     gc.freeze()
+
+
+def shrinking_run() -> object:
+    """Options for a run of an ONNX session after which it gives its working memory back. Needs onnxruntime."""
+    options: Any = import_module("onnxruntime").RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _libc(name: str) -> Callable[..., object] | None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice.services import piper_wire
-from voice.services.memory import return_memory
+from voice.services.memory import return_memory, shrinking_run
 from voice.services.piper_wire import FrameType, WireFrame
 
 #: PCM values below this are silence; what the voice breathes before a first word is left out.
@@ -99,9 +99,7 @@ def _load(model: Path, threads: int) -> tuple[_Voice, _Session, int]:
     # Sentences differ in length, so a plan for one length would never be used again.
     options.enable_mem_pattern = False
     loaded = runtime.InferenceSession(str(model), sess_options=options, providers=["CPUExecutionProvider"])
-    shrinking = runtime.RunOptions()
-    shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    session = _Session(loaded, shrinking)
+    session = _Session(loaded, shrinking_run())
     settings = config.from_dict(json.loads(Path(f"{model}.json").read_text()))
     voice = cast("_Voice", piper.PiperVoice(session=session, config=settings))
     return voice, session, int(settings.sample_rate)

@@ -6,11 +6,12 @@ Pipecat's analyzer loads the model per session; here a session's analyzer borrow
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Protocol, cast
 
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+
+from voice.services.memory import shrinking_run
 
 
 class _Runs(Protocol):
@@ -21,10 +22,7 @@ class _FrugalSession:
     """An ONNX session that gives its working memory back after every run: 29 MB, for no time that can be measured."""
 
     def __init__(self, session: _Runs) -> None:
-        runtime: Any = importlib.import_module("onnxruntime")
-        self._session = session
-        self._shrinking: object = runtime.RunOptions()
-        cast("Any", self._shrinking).add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._session, self._shrinking = session, shrinking_run()
 
     def run(self, outputs: object, inputs: object) -> object:
         """Run the model on `inputs`."""
