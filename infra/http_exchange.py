@@ -150,10 +150,11 @@ def _connected(url: Url, what: str, rules: HttpRules, transfer: Transfer) -> soc
     if url.scheme == "http":
         return connection
     try:
-        # A body that is cut off must not look like one that has ended: hence no ragged end.
-        return ssl.create_default_context().wrap_socket(
-            connection, server_hostname=url.host, suppress_ragged_eofs=False
-        )
+        # A body that is cut off must not look like one that has ended: hence no ragged end. Python 3.11.2 (Debian 12)
+        # tells OpenSSL 3 to take one for an end, and no later one does (github.com/python/cpython/issues/95494).
+        context = ssl.create_default_context()
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        return context.wrap_socket(connection, server_hostname=url.host, suppress_ragged_eofs=False)
     except BaseException:
         connection.close()
         raise
