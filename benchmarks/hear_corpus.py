@@ -24,11 +24,12 @@ import numpy as np
 
 from benchmarks.matching import CORPUS, SETS, Command, commands, is_wrong_task, lines, matcher, tell, verdict
 from infra.template_catalog import load_catalog
-from schemas.match import Hypothesis, Match, MatchKind
+from schemas.match import Hypothesis, Match, MatchKind, Reading
 from schemas.utterance import Matcher
 from voice.bot.catalog import MAX_HINTS
 from voice.bot.hints import sentence_with
 from voice.bot.understanding import Understanding
+from voice.bot.verification import SKETCHED_CLOSEST, SKETCHED_RIVALS
 from voice.services.errors import SpeechBusy
 from voice.services.hearing import Hearing, Look, Weight
 from voice.services.weight_pins import BASE, TINY
@@ -120,7 +121,7 @@ class Models:
         """The weights by the better model; those of the small one are kept beside them."""
         sound = self._pcm
         rows = list(zip(self._tiny.weigh(sound, texts), self._base.weigh(sound, texts), strict=True))
-        self.line["weights"] = {
+        self.line["weights"] |= {
             text: [[round(weight.log_prob, 2), weight.tokens] for weight in row]
             for text, row in zip(texts, rows, strict=True)
         }
@@ -178,6 +179,10 @@ class Vocabulary:
         """What is meant."""
         said = [Hypothesis(text=text, log_prob=log_prob) for text, log_prob in hypotheses]
         return self._over.match(said, answer_expected=answer_expected)
+
+    def closest(self, said: Sequence[str]) -> Sequence[Reading]:
+        """The requests most like what was said."""
+        return self._over.closest(said, SKETCHED_CLOSEST, SKETCHED_RIVALS)
 
 
 def meant(over: Matcher, hearing: Hearing) -> Match:

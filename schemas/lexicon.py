@@ -76,6 +76,12 @@ class Lexicon:
         """What can be said, each once."""
         return tuple(dict.fromkeys(spoken for meanings in self._meanings for _, spoken in meanings))
 
+    @cached_property
+    def names(self) -> tuple[Found, ...]:
+        """Every form with everything that it means."""
+        forms = zip(self._phrases.texts, self._meanings, strict=True)
+        return tuple(Found(value, spoken, form, 100.0) for form, meanings in forms for value, spoken in meanings)
+
     def nearest(self, spans: Sequence[str]) -> list[list[Found]]:
         """For each span of words the nearest names, best first, each value once."""
         if not self._phrases:

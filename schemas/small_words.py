@@ -71,4 +71,4 @@ LIGHT = words(
 #: The few of them that may do so in a name.
 LIGHT_IN_NAMES = words("a an the this that my our your of in for from to and file files document text table folder")
 #: Kinds of things, which people say behind a name whether or not they belong to it.
-KINDS = words("log report list recipe notes note letter record records data sheet page paper story")
+KINDS = words("log report list recipe notes note letter record records data sheet spreadsheet page paper story")

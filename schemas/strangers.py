@@ -41,13 +41,17 @@ def strangers(said: str, wanted: str, *, is_name: bool = False) -> int:
 def is_shortened(wording: str, said: str) -> bool:
     """Whether `said` goes on where `wording` ends, and has the rest of it: a "never" at the end changes everything."""
     these, those = list(heard(said).without_courtesy().words), plain(wording).split()
-    if not these or _alone(those, these, LIGHT):
-        return False
+    return bool(these) and not _alone(those, these, LIGHT) and goes_on(wording, said)
+
+
+def goes_on(wording: str, said: str) -> bool:
+    """Whether more words of content follow in `said`, behind the last that it shares with `wording`, than do there."""
+    these, those = list(heard(said).without_courtesy().words), plain(wording).split()
     alone = _are_alone(these, those, LIGHT)
     last = max((place for place, is_alone in enumerate(alone) if not is_alone and these[place] in those), default=-1)
-    return any(
-        is_alone and word not in BEHIND for word, is_alone in zip(these[last + 1 :], alone[last + 1 :], strict=True)
-    )
+    more = zip(these[last + 1 :], alone[last + 1 :], strict=True)
+    wanted = those[len(those) - those[::-1].index(these[last]) :] if last >= 0 else those
+    return sum(is_alone and word not in BEHIND for word, is_alone in more) > sum(word not in LIGHT for word in wanted)
 
 
 @lru_cache(maxsize=16_384)

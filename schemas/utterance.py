@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from schemas.closest import Closest
 from schemas.control import ANSWERS, CONTROLS
 from schemas.free_text import text_span
 from schemas.grammar import UNFINISHED, Frame, Grammar
@@ -22,6 +23,7 @@ from schemas.match import (
     Hypothesis,
     Match,
     MatchKind,
+    Reading,
     Reason,
     verdict,
 )
@@ -55,6 +57,7 @@ class Matcher:
         self._grammar = Grammar(templates)
         self._layouts = Layouts(self._grammar)
         self._keywords = Keywords(self._grammar.keyword_forms)
+        self._closest = Closest(self._grammar.frames)
         self._fixed_lexicons = {"task": Lexicon.of_pairs(self._grammar.task_names())}
         choices: dict[str, list[tuple[str, str]]] = {}
         for kind, form, value in self._grammar.choices():
@@ -110,6 +113,12 @@ class Matcher:
         spans = [" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, min(i + _SPAN, len(words)) + 1)]
         found = [name for kind in kinds for names in self._lexicons[kind].nearest(spans) for name in names]
         return list(dict.fromkeys(name.spoken for name in sorted(found, key=lambda name: -name.score)))[:limit]
+
+    def closest(self, said: Sequence[str], limit: int, rivals: int) -> list[Reading]:
+        """The requests most like `said`, and their rivals, where no form fits it; see `Closest.find`."""
+        if any(self._layouts.refuse(heard(text).words) for text in said):
+            return []
+        return self._closest.find(said, self._lexicons, limit, rivals)
 
     def _candidates(self, utterances: Heard, top: float, answer_expected: bool) -> Iterator[Candidate]:
         loose = [self._keywords.find(words) for words in utterances]

@@ -30,6 +30,9 @@ MATCHES = {
     "compress": Match(kind=MatchKind.UNKNOWN, reason=Reason.UNFINISHED, text="x"),
     "the weather": Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING, text="x"),
 }
+#: What no words tell: the verb was misheard altogether.
+CLOSEST = {"comes the error lock": [LOG]}
+MATCHES["comes the error lock"] = MATCHES["come the error log"] = MATCHES["the weather"]
 
 
 class _Words:
@@ -40,6 +43,9 @@ class _Words:
         self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool, is_typed: bool = False
     ) -> Match:
         return MATCHES[hypotheses[0][0]]
+
+    def closest(self, said: Sequence[str]) -> Sequence[Reading]:
+        return CLOSEST.get(said[0], ())
 
 
 class _Ears:
@@ -138,3 +144,22 @@ async def test_an_answer_that_became_expected_is_understood_anew() -> None:
     assert ear is not None
     await ear.match(answer_expected=True)
     assert asked == [True, True]
+
+
+@pytest.mark.parametrize(("sounds_like", "kind"), [("compress the error log", "accept"), ("another", "unknown")])
+async def test_where_words_tell_nothing_the_sound_of_whole_sentences_may(sounds_like: str, kind: str) -> None:
+    """No form fits what either model wrote; the request that the sound is sure of is done, and no other."""
+
+    class Ears(_Ears):
+        async def look_again(self, pcm: bytes, heard: str) -> Look:
+            return Look((("come the error log", -0.1),), 0.0)
+
+        def _weight(self, text: str) -> Weight:
+            return Weight({sounds_like: -3.0, "come the error log": -2.0}.get(text.lower().strip("."), -60.0), 5)
+
+    understanding = Understanding(_Words(), lambda: False)
+    understanding.listen_to(lambda: _hearing("comes the error lock", Ears("-")))
+    ear = understanding.take_heard()
+    assert ear is not None
+    match = await ear.match(answer_expected=False)
+    assert match.kind == kind

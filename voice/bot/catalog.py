@@ -13,10 +13,11 @@ from infra.cluster import Cluster
 from infra.errors import SisyphusError
 from infra.log import get_logger
 from infra.template_catalog import Catalog
-from schemas.match import Hypothesis, Match
+from schemas.match import Hypothesis, Match, Reading
 from schemas.template import Template
 from schemas.utterance import Matcher
 from voice.bot.hints import sentence_with
+from voice.bot.verification import SKETCHED_CLOSEST, SKETCHED_RIVALS
 
 log = get_logger(__name__)
 
@@ -64,6 +65,10 @@ class Vocabulary:
                 del self._readings[next(iter(self._readings))]
             self._readings[key] = known
         return known
+
+    def closest(self, said: Sequence[str]) -> Sequence[Reading]:
+        """The requests most like what was said, and their rivals, where no form fits it."""
+        return self._matcher.closest(said, SKETCHED_CLOSEST, SKETCHED_RIVALS)
 
     def hints(self, heard: str) -> str:
         """For the recogniser: all names where they are few, else those that are near to `heard`."""

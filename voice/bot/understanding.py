@@ -45,6 +45,10 @@ class Words(Protocol):
         """What is meant; nobody can have misheard what was typed."""
         ...
 
+    def closest(self, said: Sequence[str]) -> Sequence[Reading]:
+        """The requests most like what was said, and their rivals, where no form fits it."""
+        ...
+
 
 class Ear(Protocol):
     """One complete turn, not understood yet."""
@@ -166,7 +170,8 @@ class _Heard:
         second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
         is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
         settled = first if is_invented else settle(first, second)
-        return await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
+        held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
+        return held if held.kind is MatchKind.ACCEPT or is_invented else await self._closest(held, again)
 
     async def _held_against_sound(self, settled: Match, readings: Sequence[Reading], again: Hearing) -> Match:
         if not readings:
@@ -174,6 +179,15 @@ class _Heard:
         written = [self.hearing.text, again.text]
         weighing = verification.weigh(self.hearing, readings, written, self._words.templates)
         return verification.verified(settled, await _within(_WEIGHING_S, weighing) or [])
+
+    async def _closest(self, unsure: Match, again: Hearing) -> Match:
+        """What words do not tell, whole sentences may: those most like what was written are held against the sound."""
+        written = [self.hearing.text, again.text]
+        closest = self._words.closest(written)
+        if not closest:
+            return unsure
+        weighing = verification.weigh_closest(self.hearing, closest, written)
+        return verification.chosen(unsure, await _within(_WEIGHING_S, weighing) or [], written)
 
 
 class _Typed:

@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas.control import CONTROLS
+from schemas.closest import FOREIGN
+from schemas.control import CONTROLS, ControlIntent
 from schemas.likeness import Phrases, likeness
 from schemas.match import Match, MatchKind, Reading, Reason
-from schemas.strangers import is_shortened
+from schemas.strangers import goes_on, is_shortened
 from schemas.template import Template
 from voice.services.hearing import Hearing, Weight
 
@@ -28,6 +29,11 @@ SURE_NATS = 31.0
 QUICK_GAP = 1.2
 #: Nats by which another meaning must be less likely.
 LEAST_LEAD = 2.0
+#: Nats per token by which a sentence that no words suggest may be less likely than what was written: in general, where
+#: both recognisers wrote the same, and for what is said without a name. Every other must be less likely by the last.
+CLOSEST_GAP, CLOSEST_GAP_AGREED, CLOSEST_GAP_NAMELESS, CLOSEST_LEAD = 3.3, 2.0, 1.5, 6.0
+#: Of the sentences most like what was written, and of their rivals: how many are sketched, and weighed.
+SKETCHED_CLOSEST, SKETCHED_RIVALS, MAX_CLOSEST, MAX_RIVALS = 20, 8, 4, 2
 #: Meanings that are held against the sound, wordings of all of them, and how many of each are weighed by both models: a
 #: text takes the small model some 5 ms and the other one 15.
 MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 20, 2
@@ -138,6 +144,40 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     gap = (sketched[-1].log_prob - best.log_prob) / (best.tokens + 1)
     rival = max((weight.log_prob for weight in sketched[own:-1]), default=float("-inf"))
     return gap <= QUICK_GAP and best.log_prob - rival >= LEAST_LEAD
+
+
+async def weigh_closest(hearing: Hearing, closest: Sequence[Reading], written: Sequence[str]) -> list[Weighed]:
+    """What the sound says of whole sentences that are like what was written, and of their rivals; likeliest first.
+
+    Args:
+        hearing: the sound.
+        closest: the sentences, at least one (`schemas.closest`).
+        written: what the recognisers wrote by themselves.
+    """
+    sketched = await hearing.sketch([spellings(one.wording)[0] for one in closest])
+    if sketched is None:
+        return []
+    likeliest = [one for _, one in sorted(zip(sketched, closest, strict=True), key=lambda pair: -pair[0].log_prob)]
+    own = [one for one in likeliest if one.intent != FOREIGN][:MAX_CLOSEST]
+    best = [*own, *[one for one in likeliest if one.intent == FOREIGN][:MAX_RIVALS]]
+    weights = await hearing.weigh([*(s for one in best for s in spellings(one.wording)), *written])
+    return _weighed([(one, one.wording) for one in best], weights, len(written)) if weights else []
+
+
+def chosen(match: Match, found: Sequence[Weighed], written: Sequence[str]) -> Match:
+    """The verdict where only the sound could tell what was asked for: it must be much surer than it is of a reading."""
+    if not found or found[0].reading.intent == FOREIGN:
+        return match
+    top, others = found[0], [one for one in found if one.reading.meaning != found[0].reading.meaning]
+    is_alone = all(top.log_prob - one.log_prob >= CLOSEST_LEAD for one in others)
+    most = CLOSEST_GAP if len(_plain(written).texts) == len(set(_plain(written).texts)) else CLOSEST_GAP_AGREED
+    # A cancel is read back before anything is done.
+    if top.reading.intent in CONTROLS and top.reading.intent != ControlIntent.CANCEL:
+        most = min(most, CLOSEST_GAP_NAMELESS)
+    is_sure = top.gap <= most and top.nats <= SURE_NATS and is_alone
+    if not is_sure or any(goes_on(top.reading.wording, text) for text in written):
+        return match
+    return match.model_copy(update={"kind": MatchKind.ACCEPT, "reason": Reason.CLEAR, "best": top.reading})
 
 
 def _all_wordings(

@@ -1,0 +1,222 @@
+"""The requests that are most like what was heard, where no form fits it.
+
+A recogniser that misses the verb writes something that sounds like it: "could use it the office folder" for "could you
+zip the office folder". No word is left that a form could hold on to, but the sentence as a whole is still alike. So the
+names that were heard are put into every form, and of these sentences the nearest are found, for the sound to choose
+from. Their rivals are found with them: what people ask to be done to files that nothing here does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeVar, cast
+
+import numpy as np
+
+from schemas.beginnings import beginnings
+from schemas.control import ANSWERS, forms
+from schemas.grammar import UNFINISHED, Frame
+from schemas.keyword_form import Slot
+from schemas.layout import MAX_WORDS, OTHERS
+from schemas.lead_ins import LEAD_INS
+from schemas.lexicon import Found, Lexicon
+from schemas.likeness import Phrases, likeness
+from schemas.match import Reading
+from schemas.small_words import DENYING, words
+from schemas.wording import Words, heard, plain
+
+#: The intent of what is asked for, but done by nothing here.
+FOREIGN = "!"
+#: What people ask to be done to files, or about them, and no template does.
+_FOREIGN = forms(
+    """
+    delete; remove; erase; wipe; shred; destroy; burn; open; close; print; print out; send; email; mail; post; fax
+    forward; share; upload; download; move; copy; rename; edit; change; fix; correct; update; rewrite; write; draw
+    read; read out; read me; read aloud; unzip; unpack; decompress; extract; decrypt; encrypt; translate; sign; scan
+    format; sort; filter; merge; join; split; cut; convert; replace; restore; save; store; keep; hide; show; show me
+    play; watch; look at; listen to; see; get; use; take; put; hand me; bring me; buy; sell; order; book; call; test
+    check; review; approve; describe; explain; like; love; hate; forget; remember; talk about; discuss; lock; unlock
+    publish; attach; tag; label; link; back away from; load; import; export; where is; what is; who wrote; when was
+    """
+)
+#: Names of each kind that are looked at, the least score of one, and words that one has at most.
+_NAMES, _LEAST_NAME, _SPAN = 2, 70.0, 5
+#: Score from which words count as a lead-in that was misheard, how many are tried, and words that one has at most.
+_LEAST_LEAD_IN, _LEAD_INS, _LEAD_IN_WORDS = 66.0, 6, 8
+#: Likeness from which a sentence may be what was said.
+LEAST_LIKENESS = 72.0
+#: A sentence is found in several ways; so many times more are looked at than are wanted.
+_SPARE = 20
+_ARTICLES = (" the", " my", " a")
+_KINDS = {"object", "folder", "task"}
+#: With these words ends what leads to a verb or a thing: "could you", not "what is".
+_LEADING = words("you to and me need want like hey hi okay so well now then also first computer sisyphus")
+#: Sentences of one meaning that are found.
+_WORDINGS = 4
+#: Where one of them was said, nothing is asked for, whatever else it is like.
+_TELLING = OTHERS | DENYING
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bare:
+    """A request without what is said around it; `forms` are the names as they would be said."""
+
+    frame: Frame
+    filled: Mapping[str, Found]
+    forms: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """What would be said."""
+        said = [self.frame.fixed[0]]
+        for slot, fixed in zip(self.frame.slots, self.frame.fixed[1:], strict=True):
+            said += [self.forms[slot.name], fixed]
+        return " ".join(part for part in said if part)
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """A way to cut what was heard into a lead-in as it would be written, the rest, and what is said behind."""
+
+    lead_in: str
+    tail: str
+    score: float
+    rest: str
+
+
+class Closest:
+    """Finds the sentences; holds what can be prepared once per grammar."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        own = [f for f in frames if f.intent != UNFINISHED and f.intent not in ANSWERS]
+        kinds = [{slot.kind for slot in frame.slots} for frame in own]
+        self._frames = [f for f, needs in zip(own, kinds, strict=True) if needs <= _KINDS]
+        self._rivals = [frame for verb in _FOREIGN for frame in _foreign(verb)]
+        lead_ins = dict.fromkeys(plain(form) for form in LEAD_INS)
+        self._lead_ins = Phrases.of([form for form in lead_ins if form.split()[-1] in _LEADING])
+
+    def find(self, said: Sequence[str], lexicons: Mapping[str, Lexicon], limit: int, rivals: int) -> list[Reading]:
+        """The nearest requests, best first, and then the nearest of their rivals; their likeness is their score.
+
+        Args:
+            said: what the recognisers wrote.
+            lexicons: the names by kind.
+            limit: how many requests there may be.
+            rivals: how many rivals.
+
+        Returns:
+            nothing where no request is like it, or where it is denied or told.
+        """
+        utterances = [whole for whole in map(heard, said) if 0 < len(whole.words) <= MAX_WORDS]
+        if not utterances or any(not _TELLING.isdisjoint(whole.words) for whole in utterances):
+            return []
+        splits = [split for whole in utterances for split in self._splits(whole)]
+        known = _names(utterances, lexicons)
+        nearest = _ranked(_filled(self._frames, known), splits, limit, _WORDINGS)
+        if not nearest or nearest[0].score < LEAST_LIKENESS:
+            return []
+        return [*nearest, *_ranked(_filled(self._rivals, known), splits, rivals, 1)]
+
+    def _splits(self, whole: Words) -> Iterator[_Split]:
+        """Lead-ins that are said word for word, and behind each of them one that may have been misheard."""
+        words, end = whole.words, len(whole.without_courtesy().words)
+        tail = " ".join(words[end:])
+        starts = beginnings(words[:end], is_name_first=False)
+        for start in [place for place in starts if place < end and (place == 0 or words[place - 1] in _LEADING)]:
+            lead_in = " ".join(words[:start])
+            yield _Split(lead_in, tail, 100.0, " ".join(words[start:end]))
+            ends = range(start + 1, min(end, start + _LEAD_IN_WORDS + 1))
+            heads = [" ".join(words[start:stop]) for stop in ends]
+            for stop, scores in zip(ends, likeness(Phrases.of(heads), self._lead_ins), strict=True):
+                for column in cast("list[int]", np.argsort(-scores)[:_LEAD_INS].tolist()):
+                    if scores[column] >= _LEAST_LEAD_IN:
+                        meant = f"{lead_in} {self._lead_ins.texts[column]}".strip()
+                        yield _Split(meant, tail, float(scores[column]), " ".join(words[stop:end]))
+
+
+def _names(utterances: Sequence[Words], lexicons: Mapping[str, Lexicon]) -> dict[str, list[Found]]:
+    """The names of each kind that were heard best; of tasks there are few, and all of them may be meant."""
+    spans = {
+        " ".join(whole.words[start:end])
+        for whole in utterances
+        for start in range(len(whole.words))
+        for end in range(start + 1, min(start + _SPAN, len(whole.words)) + 1)
+    }
+    known = {"task": list(lexicons["task"].names)}
+    for kind in ("object", "folder"):
+        best: dict[str, Found] = {}
+        found = [name for names in lexicons[kind].nearest(sorted(spans)) for name in names if name.score >= _LEAST_NAME]
+        for name in sorted(found, key=lambda name: -name.score):
+            best.setdefault(name.value, name)
+        known[kind] = list(best.values())[:_NAMES]
+    return known
+
+
+def _filled(frames: Iterable[Frame], known: Mapping[str, Sequence[Found]]) -> list[_Bare]:
+    """Every frame with every name, with and without an article."""
+    return [
+        _Bare(frame, _by_slot(frame, names), _by_slot(frame, forms))
+        for frame in frames
+        for names in product(*(known[slot.kind] for slot in frame.slots))
+        if len({name.value for name in names}) == len(names)
+        for forms in product(*(_spoken(name, before) for name, before in zip(names, frame.fixed, strict=False)))
+    ]
+
+
+def _by_slot(frame: Frame, values: Sequence[T]) -> dict[str, T]:
+    return dict(zip((slot.name for slot in frame.slots), values, strict=True))
+
+
+def _spoken(name: Found, before: str) -> tuple[str, ...]:
+    """The name, and with an article where there is none yet."""
+    return (name.form,) if before.endswith(_ARTICLES) else (name.form, f"the {name.form}")
+
+
+def _ranked(bare: Sequence[_Bare], splits: Sequence[_Split], limit: int, most: int) -> list[Reading]:
+    """The sentences most like what was heard, each once, best first."""
+    if not bare or not splits:
+        return []
+    alike = likeness(Phrases.of([one.text for one in bare]), Phrases.of([split.rest for split in splits]))
+    lengths = np.array([len(split.rest) for split in splits], np.float32)
+    led = np.array([len(split.lead_in) for split in splits], np.float32)
+    scores = np.array([split.score for split in splits], np.float32)
+    total = (alike * lengths + scores * led) / (lengths + led)
+    found: dict[str, Reading] = {}
+    of_meaning: Counter[tuple[str, ...]] = Counter()
+    for number in cast("list[int]", np.argsort(-total, axis=None)[: limit * _SPARE].tolist()):
+        row, column = divmod(number, len(splits))
+        reading = _reading(bare[row], splits[column], float(total[row, column]))
+        if reading.wording not in found and of_meaning[reading.meaning] < most:
+            found[reading.wording] = reading
+            of_meaning[reading.meaning] += 1
+    return list(found.values())[:limit]
+
+
+def _reading(bare: _Bare, split: _Split, score: float) -> Reading:
+    filled = bare.filled
+    return Reading(
+        intent=bare.frame.intent,
+        slots={name: found.value for name, found in filled.items()},
+        spoken={name: found.spoken for name, found in filled.items()},
+        meaning=(*_act(bare.frame), *sorted(found.value for found in filled.values())),
+        score=round(score, 2),
+        weakest=round(min((found.score for found in filled.values()), default=100.0), 2),
+        around=(split.lead_in, split.tail),
+        forms=bare.forms,
+        wording=" ".join(part for part in (split.lead_in, bare.text, split.tail) if part),
+        is_literal=False,
+    )
+
+
+def _act(frame: Frame) -> tuple[str, ...]:
+    return (FOREIGN, frame.fixed[0]) if frame.intent == FOREIGN else (frame.intent,)
+
+
+def _foreign(verb: str) -> Iterator[Frame]:
+    for kind in ("object", "folder"):
+        yield Frame(FOREIGN, (verb, ""), (Slot("source", kind),))
