@@ -17,10 +17,12 @@ CONTROL_KEYWORDS: Mapping[ControlIntent, tuple[str, ...]] = {
         (how much longer|how long|how much) [along|left|done|take|it|task]; how far {task}; how much longer {task}
         (task|job|that|it) (done|finished|complete|completed|ready|running) [still|yet|whether|is|has|have]
         {task} (done|finished|complete|completed|ready|running) [still|yet]
-        are you (done|finished|busy|working|ready) [still|yet|that]; what you (doing|working on) [right|now]
+        are you (done|finished|busy|working|ready) [still|yet|that|with|task|job]
+        what you (doing|working on) [right|now]
         anything (running|happening|going on) [is|moment]; what percentage [completed|done]; (update) {task}
         are we (there|done|finished) [nearly|almost] (task|job); are we (done|finished) [yet]
-        still (running|working|busy); where are you up to; what (happening) [the|job|task|with]; are you nearly there
+        still (running|working|busy); where are you up to; where (have|are) we (got to|at|up to)
+        what (happening) [the|job|task|with]; are you nearly there
         (where) things stand
         """
     ),
@@ -31,11 +33,13 @@ CONTROL_KEYWORDS: Mapping[ControlIntent, tuple[str, ...]] = {
         (stop|kill|end|terminate|drop|scrap|call off|quit) (task|job|tasks|jobs) [current|running|last]
         (stop|kill|end|drop|scrap) (task|job|tasks|jobs) [i|changed|mind|never]
         (cancel|abort|kill|drop|scrap|quit) (everything|all) [tasks|jobs]; (task|job) (canceled|cancelled|stopped)
-        wrong one (stop|cancel); stop now not need it [i|do|anymore|any|more]; leave it not bother [do]
-        i changed my mind (cancel|stop|abort|kill|drop|leave) [task|job|current|running|last|that]
+        wrong one (stop|cancel) [that|is]; (cancel|abort|scrap|kill|drop) {task} [i|picked|wrong|one|file|files]
+        stop now not need it [i|do|anymore|any|more]; leave it not bother [do]
+        i changed my mind (cancel|stop|abort|kill|drop|leave) [task|job|current|running|last|that|what|doing|you]
         hold on (cancel|stop) [task|job]; not want it (cancel|stop) [i|do|anymore|any|more]; stop here drop [task|job]
         leave it not need it [i|do|after|all]
-        never mind (cancel|stop|abort|kill|drop) [task|job|current|running|last]; stop what doing cancel [task|job]
+        never mind (cancel|stop|abort|kill|drop) [task|job|current|running|last]
+        never mind (cancel|stop|abort|kill|drop|scrap) {task}; stop what doing cancel [task|job]
         (stop|cancel|abort) (working|work) on [task|job]; (cancel|stop|abort|kill) {task} [task|job]
         """
     ),
@@ -43,11 +47,12 @@ CONTROL_KEYWORDS: Mapping[ControlIntent, tuple[str, ...]] = {
         """
         what (can|could|may|am|should) (i|you) [sort|kind|sorts|kinds|things|tasks|able|allowed|ask|say|do]
         what (can|could|may|should) (i|you) [ask|say|do|all|help|with|for]
-        what (i|you) (can|could|may|able) [do|ask|say|request|for|all]; what you (able|capable) [do|of|are]
+        what (i|you) (can|could|may|able) [do|ask|say|request|for|all]
+        what you (able|capable) [do|of|are|things|sort|kind|sorts|kinds|all]
         (what|which) (tasks|commands|requests|things) [can|could|do|i|you|sort|kind|of|are|handle|know|ask|say]
         (what|which) (tasks|commands|requests) [can|do|i|you|understand|kind|of]
         (list|show|tell|available|possible|your) commands [available|possible|there]; what options
-        your (commands|options)
+        (your|my) (commands|options) [list|show]
         (things|tasks|commands|everything) (i|you) (ask|say|do|know|understand|help) [can|could|with|all]
         (some help|need help|get help|help with|with help|help me) [what|say|do|commands|out|with]; help out
         examples (ask|say) [what|some|of|can|i|to]; how (do|can|should) (i) (use|talk) [you|this|to]
@@ -66,8 +71,11 @@ CONTROL_KEYWORDS: Mapping[ControlIntent, tuple[str, ...]] = {
         (names|list|collection|available|stored) (files|documents|objects) [there]
         (files|documents) (there|available)
         (files|documents|objects) i (use|choose from|pick from|work with|ask for|have) [can|any|are|there]
-        way of files [what|have|i|got|here]; (file|object|document) list [show]
-        (called) list [files|forgot|i|what|you]; list everything [got]; what available; what (stored|in the store)
+        way of files [what|have|i|got|here]; (what|which) files [folders|can|do|you|work|about|with|see]
+        what (pick|choose) from
+        what have you got in there; (file|object|document) list [show]
+        (called) list [files|forgot|i|what|you]; (list|names) everything [got|stored|of]; what available
+        what (stored|in the store)
         (files|documents) you (have|know) [can]; (show|list|name|run through|see) available (files|documents|objects)
         """
     ),
@@ -81,7 +89,9 @@ CONTROL_KEYWORDS: Mapping[ControlIntent, tuple[str, ...]] = {
         (answer|result) again [last|was|what]; not hear you [i|did]; (again) [please|tell|that]; sorry what
         go over that again; (missed) again [i|that|say|tell]; (get|have) (again|once more|one more time) [sorry|that]
         (once more|one more time) [slowly|sorry]; what did you say [just|sorry]; beg your pardon [i]
-        come again [i|did|not|catch|hear|that|get]; what was that [again|last|sorry]; pardon what
+        come again [i|did|not|catch|hear|that|get]
+        (not catch|not hear|not get|missed|not understand) what did you say [i|that]
+        (again|once more|one more time) not listening [i|was]; what was that [again|last|sorry]; pardon what
         """
     ),
 }

@@ -21,7 +21,7 @@ _BEFORE = re.compile(
 #: What people say behind them.
 _AFTER = re.compile(
     r" (?:anywhere|somewhere|at all|appears?|occurs?|(?:shows?|turns?|comes?) up"
-    r"|(?:is |are )?(?:mentioned|used|found|listed))$"
+    r"|(?:is |are )?(?:mentioned|used|found|listed)|[io]n (?:it|there))$"
 )
 #: Words that alone are nothing to look for.
 _EMPTY = frozenset(

@@ -69,6 +69,16 @@ class Grammar:
         """Every fixed part once."""
         return Phrases.of(list(dict.fromkeys(part for frame in self.frames for part in frame.fixed if part)))
 
+    @cached_property
+    def verbs(self) -> frozenset[str]:
+        """The words that are all that a request has before its first name: "zip", "compare"."""
+        names = {template.name for template in self.templates}
+        first = [frame.fixed[0] for frame in self.frames if frame.slots and frame.intent in names]
+        for form in self.keyword_forms:
+            if form.intent in names:
+                first += form.verbs
+        return frozenset(verb for verb in first if verb and " " not in verb)
+
     def task_names(self) -> Iterator[tuple[str, str]]:
         """What people call a kind of task, with the template's name."""
         for template in self.templates:

@@ -49,6 +49,14 @@ class KeywordForm:
         groups = [element for element in self.elements if not isinstance(element, Slot)]
         return tuple(frozenset(words[0] for words in group) for group in groups)
 
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """Single words that are all that is said before the first slot."""
+        first, *rest = self.elements
+        if isinstance(first, Slot) or not rest or not isinstance(rest[0], Slot):
+            return ()
+        return tuple(words[0] for words in first if len(words) == 1)
+
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The slots in the order in which they are said."""

@@ -35,7 +35,8 @@ CARRIERS = forms(
     maybe; perhaps; quickly; real quick; just; once you are free; when you can; when you have a moment
     when you get a chance; if you can; if you could; if possible; um; uh; hi there; hello there; hey there
     good afternoon; i think i; i will need; i will have; we need; we need to; we would like; we would like to; we want
-    we want to; i am going to need; i am gonna need; gonna need; i could use; i wanna; i wanna know; i gotta; help me
+    check; i want to check; we want to; i am going to need; i am gonna need; gonna need; i could use; i wanna
+    i wanna know; i gotta; help me
     help me to; please; so; yes please; all right; listen; right then; quick question; one question
     it would be great if you could; it would be great to; it would be good to; it would be helpful to
     i would appreciate; i would be grateful for; i would love; i would love to; i would love to know
@@ -57,6 +58,7 @@ CARRIERS = forms(
     take all the time you need; take all the time you need and; any idea; go ahead with; gonnae; gonnae give us
     gie me; i have been asked; just give me; tell me what; like; list; list me; name; name me; pick out; send me
     explain; hand me; pass me; point me; for; with; regarding; about; as for; when it comes to
+    i was wondering; i would like that you; we are after; i was asked for; i am new here; i am stuck
     i am wondering; be a dear and; be so kind as to; be an angel and; assistant; hey assistant
     """
 )
@@ -82,7 +84,7 @@ NO_COMMAND_LEAD_INS = forms(
     they asked me to; my boss told me to; he told me to; yesterday i; yesterday we; last week i; tomorrow i will
     tomorrow we will; later i will; i will; we will; i already; i have already; we already; you already; you did
     you have; i had to; we had to; i used to; i tried to; i was going to; if you; if i; if we; when you; when i
-    before you; before i; after you; after i; after we; unless you; instead of; it is hard to; it is easy to
+    before you; after you; after i; after we; unless you; instead of; it is hard to; it is easy to
     it is fun to; it is boring to; i love to; i hate to; i like to; they never; he never; she never; i forgot to
     remember to; remind me to; remind me tomorrow to; i am going to; i am not going to; i am about to
 """

@@ -25,7 +25,7 @@ FLOOR = 40.0
 _LEAST_LETTERS = 2
 #: Words around a name that do not belong to it.
 _BEFORE = re.compile(r"^(?:(?:the|a|an|my|our|your|this|that|file|document|called|named) )+(?=.)")
-_AFTER = re.compile(r"(?<=.)(?: (?:file|document))$")
+_AFTER = re.compile(r"(?<=.)(?: (?:file|document|spreadsheet|dot (?:csv|c s v|txt|t x t|text|md|m d|log)))$")
 
 
 @dataclass(frozen=True, slots=True)

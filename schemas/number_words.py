@@ -38,6 +38,11 @@ def read_number(words: Sequence[str]) -> int | None:
     return _readable().get(f"one{text[1:]}" if text.startswith("a ") else text)
 
 
+def is_number_word(word: str) -> bool:
+    """Whether it is said for a number below a hundred: "five", "twenty"."""
+    return word in _readable()
+
+
 @cache
 def _readable() -> dict[str, int]:
     return {_spelled(number, "cardinal"): number for number in _READABLE}

@@ -39,7 +39,7 @@ STATING, HENCE = (
 #: Somebody wishes for something to be done.
 WISHING = words(
     """
-    need needs want like love have get must could can would let see give make put take turn
+    need needs want like love have get must should could can would let see give make put take turn
     """
 )
 #: Behind them it is told that something was done, or asked whether it was.
@@ -51,8 +51,10 @@ TELLING = words(
     had instead than without hates hate forgot used nobody somebody avoid avoiding stop stopped cancel ever wait would
     """
 )
+#: Behind them something is only supposed, or somebody else's business, even where a "so" follows.
+SUPPOSING = words("if unless when until whether who why instead without yesterday he she said says tells")
 #: Somebody wants it to be so: "i want it to be zipped".
-WANTING = words("need needs want wants like love could can")
+WANTING = words("need needs want wants like love could can should must")
 #: Point back to what was named before.
 AGAIN = words("it its them their that those and")
 #: Take back what was said before them.

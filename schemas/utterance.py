@@ -6,7 +6,7 @@ break it or make it slow. The words are compared once for all hypotheses, then t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from schemas.closest import Closest
 from schemas.control import ANSWERS, CONTROLS
@@ -19,6 +19,7 @@ from schemas.lexicon import Found, Lexicon, article, bare
 from schemas.match import (
     FEW_WORDS,
     LEAST_LOG_PROB,
+    MARGIN,
     Candidate,
     Hypothesis,
     Match,
@@ -28,6 +29,7 @@ from schemas.match import (
     verdict,
 )
 from schemas.number_words import read_number
+from schemas.pronouns import Pronouns
 from schemas.spoken_name import folder_names, object_names
 from schemas.strangers import strangers
 from schemas.template import Template
@@ -35,6 +37,8 @@ from schemas.wording import Words, heard
 
 #: What a unit of average log probability costs against the best hypothesis.
 LOG_PROB_COST = 12.0
+#: What it costs to point back to a name instead of saying it in its place.
+POINTING_COST = 2.0
 #: What free text costs, since it fits anything: "find the top words in …" is no search for "the top words".
 TEXT_COST = 8.0
 #: What it costs to be only a part of a request, so that a whole one that is equally near wins.
@@ -58,6 +62,7 @@ class Matcher:
         self._layouts = Layouts(self._grammar)
         self._keywords = Keywords(self._grammar.keyword_forms)
         self._closest = Closest(self._grammar.frames)
+        self._pronouns = Pronouns(self._grammar.verbs)
         self._fixed_lexicons = {"task": Lexicon.of_pairs(self._grammar.task_names())}
         choices: dict[str, list[tuple[str, str]]] = {}
         for kind, form, value in self._grammar.choices():
@@ -86,12 +91,13 @@ class Matcher:
         if not utterances:
             return Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING)
         text, top = next(iter(utterances.values()))
+        utterances |= self._resolved(text, top)
         best: dict[tuple[str, ...], Candidate] = {}
         for candidate in self._candidates(utterances, top, answer_expected):
             known = best.get(candidate.meaning)
             if known is None or (candidate.strangers == 0, candidate.rank) > (known.strangers == 0, known.rank):
                 best[candidate.meaning] = candidate
-        ranked = sorted(best.values(), key=lambda c: (-c.standing, c.meaning))
+        ranked = sorted(_complete(best.values()), key=lambda c: (-c.standing, c.meaning))
         is_faint = len(text.words) <= FEW_WORDS and top < LEAST_LOG_PROB
         return verdict(ranked, text.text, is_faint=is_faint, is_typed=isinstance(said, str))
 
@@ -120,6 +126,14 @@ class Matcher:
             return []
         return self._closest.find(said, self._lexicons, limit, rivals)
 
+    def _resolved(self, text: Words, log_prob: float) -> dict[tuple[str, ...], tuple[Words, float]]:
+        """What the likeliest hypothesis asks for where it points back to a name; a little less likely for that."""
+        if self._layouts.refuse(text.words) or len(text.words) > MAX_WORDS:
+            return {}
+        anew = self._pronouns.resolved(text, self._lexicons["object"], self._lexicons["folder"])
+        ways = [way for whole in anew for way in (whole.without_courtesy(), whole) if way.words]
+        return {way.words: (way, log_prob - POINTING_COST / LOG_PROB_COST) for way in ways}
+
     def _candidates(self, utterances: Heard, top: float, answer_expected: bool) -> Iterator[Candidate]:
         loose = [self._keywords.find(words) for words in utterances]
         if self._layouts.refuse(next(iter(utterances))):
@@ -146,6 +160,20 @@ class Matcher:
             for kind, spans in wanted.items()
             for span, names in zip(spans, self._lexicons[kind].nearest(list(spans)), strict=True)
         }
+
+
+def _complete(meanings: Collection[Candidate]) -> list[Candidate]:
+    """Without those that leave out a value of another one that is as near: "the four most frequent words" says four."""
+    return [
+        one
+        for one in meanings
+        if not any(
+            one.frame.intent == other.frame.intent
+            and one.filled.items() < other.filled.items()
+            and other.standing >= one.standing - MARGIN
+            for other in meanings
+        )
+    ]
 
 
 def _heard(said: str | Sequence[Hypothesis]) -> dict[tuple[str, ...], tuple[Words, float]]:

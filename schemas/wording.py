@@ -12,7 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from schemas.number_words import number_words
+from schemas.number_words import is_number_word, number_words
 
 #: Longest text that is read, in characters; a spoken command is far below.
 MAX_CHARS = 600
@@ -33,6 +33,13 @@ if you can; if you could; if you would; if you do not mind; if that is okay; if 
 dear; love; mate; buddy; pal; my friend; darling; sweetheart; cheers; ta; no rush; no hurry; take your time
 will you dear; would you dear; would you love; and thank you; if that works; that would be great; that would be lovely
 when you are ready; whenever you are ready; at your leisure; for me love; for me dear; as well; too
+can you work that out; could you work that out; can you check; could you check; can you look; could you look
+can you find out; could you find out; can you do that; could you do that; can you do it; could you do it
+can you tell me
+if it is not too much trouble; if it is no trouble; if that is not too much trouble; if you have a moment
+when you have a second; when you have a minute; when you have a sec; when you have a chance
+when you have got a second; when you have got a minute; when you have got a moment; when you have got time
+when you get a sec; when you get a second; when you get a minute; when you get a moment; asap; or something
 when you can; when you have time; when you have a moment; when you get a chance
 """
 _TAILS_LONGEST_FIRST = sorted((tuple(tail.split()) for tail in re.split(r"[;\n]", _TAILS) if tail), key=len)[::-1]
@@ -67,7 +74,9 @@ def heard(text: str) -> Words:
     places: list[tuple[int, int]] = []
     for token in _TOKEN.finditer(_straight(text)):
         for word in _words_of(token[0]):
-            if word not in FILLERS and not (words and word == words[-1]):
+            # Who says a number twice means both: "twenty twenty three", "five five one".
+            is_stutter = words[-1:] == [word] and not is_number_word(word)
+            if word not in FILLERS and not is_stutter:
                 words.append(word)
                 places.append(token.span())
     return Words(text, tuple(words), tuple(places))

@@ -1,0 +1,127 @@
+"""What a pronoun stands for: "i have to mail the letters so zip them up" asks to zip the letters up.
+
+People say what a request is about before they make it, and then only point to it, or leave it out: "what is in the
+price list, give me a summary". Such an utterance is written anew as the request alone, with the name in its place, and
+has to be a whole request then. Where something is told, denied or only supposed before it, nothing is written anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from schemas.beginnings import ASKS
+from schemas.lexicon import Lexicon
+from schemas.small_words import SUPPOSING, TELLING, words
+from schemas.wording import Words, heard
+
+#: Stand for one name, for two, and for the owner of what follows.
+_ONE, _TWO, _OWNER = words("it them this that those these"), words("them those these both they"), words("its their")
+#: Words behind which a request may begin.
+_SEPARATORS = words("so and then please but now just")
+#: With them a question begins; and what is told, not asked.
+_ASKING, _PAST = words("how what which"), words("was were had did")
+#: Before a verb they make it somebody's, or something that is spoken of.
+_GOVERNING = words(
+    """
+    i we you they he she it who to can could will would shall should must may might do does did not never let us of the
+    a an my your our his her their its for with by in on and or
+    """
+)
+#: Words that a name has at most, and the least score of one: here it must be the very name.
+_SPAN, _LEAST_NAME = 5, 90.0
+#: Words before a request that name what it is about, at least.
+_LEAST_BEFORE = 2
+#: "I would like …" tells nothing.
+_TELLING = TELLING - {"would", "used"}
+_PAIR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    start: int
+    end: int
+
+
+class Pronouns:
+    """Writes utterances anew.
+
+    Args:
+        verbs: words with which a request begins that names its object right behind them: "zip", "compare".
+    """
+
+    def __init__(self, verbs: Collection[str]) -> None:
+        self._verbs = frozenset(verbs)
+
+    def resolved(self, whole: Words, names: Lexicon, folders: Lexicon) -> list[Words]:
+        """The requests that `whole` may end with, each with the names that were said before it."""
+        said = whole.words
+        begins = [place for place in range(_LEAST_BEFORE, len(said)) if self._may_begin(said, place)]
+        if not begins:
+            return []
+        found = _named(said[: begins[-1]], names, folders)
+        texts: dict[str, None] = {}
+        for place in begins:
+            before = [one for one in found if one.end <= place]
+            after = any(one.start >= place for one in found)
+            texts.update(dict.fromkeys(_anew(said, place, before, is_named=after)))
+        return [heard(text) for text in texts]
+
+    def _may_begin(self, said: Sequence[str], place: int) -> bool:
+        """Whether a request may begin at `place`, and nothing before it takes it back."""
+        before = said[:place]
+        if said[place] in _PAST:
+            return False
+        if said[place - 1] == "so":
+            return SUPPOSING.isdisjoint(before)
+        if not _TELLING.isdisjoint(before):
+            return False
+        if (
+            said[place - 1] in _SEPARATORS
+            or said[place] in _ASKING
+            or any(tuple(said[place : place + len(form)]) == form for form in ASKS)
+        ):
+            return True
+        is_pointing = not (_ONE | _TWO).isdisjoint(said[place + 1 : place + 3])
+        return said[place] in self._verbs and is_pointing and said[place - 1] not in _GOVERNING
+
+
+def _named(said: Sequence[str], names: Lexicon, folders: Lexicon) -> list[_Named]:
+    """Where names stand, in the order in which they were said."""
+    places = [(start, end) for start in range(len(said)) for end in range(start + 1, min(start + _SPAN, len(said)) + 1)]
+    spans = [" ".join(said[start:end]) for start, end in places]
+    scored: list[tuple[float, int, int]] = []
+    for (start, end), found, packed in zip(places, names.nearest(spans), folders.nearest(spans), strict=True):
+        is_folder = said[end : end + 1] == ("folder",) and bool(packed) and packed[0].score >= _LEAST_NAME
+        if is_folder or (found and found[0].score >= _LEAST_NAME):
+            scored.append((packed[0].score if is_folder else found[0].score, start, end + is_folder))
+    taken: list[_Named] = []
+    for _, start, end in sorted(scored, key=lambda one: (-one[0], one[1] - one[2])):
+        if all(end <= other.start or start >= other.end for other in taken):
+            taken.append(_Named(start, end))
+    return sorted(taken, key=lambda one: one.start)
+
+
+def _anew(said: Sequence[str], place: int, before: Sequence[_Named], *, is_named: bool) -> Iterator[str]:
+    """The request from `place` on, with what was named before it in the place of the pronoun, or at its end."""
+    rest, names = list(said[place:]), [" ".join(said[one.start : one.end]) for one in before]
+    if len(names) == _PAIR:
+        yield from _with_both(rest, " and ".join(names))
+    elif len(names) == 1:
+        yield from _with_one(rest, names[0])
+        if not is_named and (_ONE | _TWO | _OWNER).isdisjoint(rest):
+            yield " ".join([*rest, "of", names[0]])
+
+
+def _with_both(rest: Sequence[str], names: str) -> Iterator[str]:
+    for place, word in enumerate(rest):
+        if word in _TWO or (word == "two" and rest[place - 1] == "the"):
+            yield " ".join([*rest[: place - (word == "two")], names, *rest[place + 1 :]])
+
+
+def _with_one(rest: Sequence[str], name: str) -> Iterator[str]:
+    for place, word in enumerate(rest):
+        if word in _OWNER:
+            yield " ".join([*rest[:place], "the", *rest[place + 1 :], "of", name])
+        elif word in _ONE or (word == "there" and rest[place - 1] == "in"):
+            yield " ".join([*rest[:place], name, *rest[place + 1 :]])
