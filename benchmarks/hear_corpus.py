@@ -38,8 +38,9 @@ from voice.services.whisper_model import WhisperModel
 
 HEARD = CORPUS / "heard.jsonl"
 VOICES = ("flite rms", "flite slt", "flite awb", "flite kal16", "espeak en-us", "espeak en-gb")
-#: How many voices say each command of a set, and how many of its near misses are spoken (one in …).
-TWICE, NEAR_MISSES = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "wide": 0, "unseen": 2}, {"free": 3, "wide": 0}
+#: How many voices say each command of a set, and how many of its near misses are spoken (one in …); others none.
+TWICE = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "unseen": 2, "blind": 2}
+NEAR_MISSES = {"tune": 1, "held-out": 1, "fresh": 1, "free": 3, "unseen": 1, "blind": 1}
 #: Sketched texts that are kept of an utterance.
 MAX_KEPT = 8
 #: Hz, what the recognisers take.
@@ -52,9 +53,9 @@ def utterances() -> Iterator[Line]:
     """What is spoken, and by whom."""
     for which in SETS:
         for number, command in enumerate(commands(which)):
-            for voice in (VOICES[number % 6], VOICES[(number + 3) % 6])[: TWICE[which]]:
+            for voice in (VOICES[number % 6], VOICES[(number + 3) % 6])[: TWICE.get(which, 0)]:
                 yield {"set": which, "kind": "command", "text": command.text, "voice": voice}
-        if step := NEAR_MISSES.get(which, 1):
+        if step := NEAR_MISSES.get(which):
             for number, text in enumerate(lines(f"near-misses-{which}.txt")[::step]):
                 yield {"set": which, "kind": "near miss", "text": text, "voice": VOICES[number % 4]}
     for text in lines("fillers.txt"):

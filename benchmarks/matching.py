@@ -17,10 +17,12 @@ from pathlib import Path
 from infra.template_catalog import load_catalog
 from schemas.match import Hypothesis, Match, MatchKind
 from schemas.utterance import Matcher
+from voice.bot.requests import request_model
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "benchmarks" / "corpus"
-SETS = ("tune", "held-out", "fresh", "free", "wide", "unseen")
+LOOSE = tuple(f"loose{number}" for number in range(1, 9))
+SETS = ("tune", "held-out", "fresh", "free", "wide", "unseen", "blind", *LOOSE)
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ def names(which: str) -> list[str]:
     return [f"sisyphus:{path.relative_to(data)}" for path in sorted(data.rglob("*")) if path.is_file()]
 
 
-def matcher(which: str) -> Matcher:
+def matcher(which: str, *, has_model: bool = True) -> Matcher:
     """A matcher over the shipped templates and the objects of a set."""
-    return Matcher(load_catalog(), names(which))
+    return Matcher(load_catalog(), names(which), request_model() if has_model else None)
 
 
 def verdict(match: Match, command: Command) -> str:

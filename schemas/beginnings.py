@@ -7,11 +7,11 @@ from collections.abc import Collection
 
 from schemas.control import forms
 from schemas.lead_ins import CARRIERS, LEAD_INS, OPENERS
-from schemas.small_words import BETWEEN_LEAD_INS, DENYING, SUPPOSING, TELLING
+from schemas.small_words import BETWEEN_LEAD_INS, DENYING, NOT_SO, SUPPOSING, TELLING
 from schemas.wording import plain
 
 #: What a request is for, behind it: "… so i know how long it is".
-_PURPOSE = re.compile(r" (?:so (?:i|we|you|they|that|it)|because|since|before|in order to|to (?:save|free)) ")
+_PURPOSE = re.compile(r" (?:so (?:i|we|you|they|that|it)|because|since|before|while|in order to|to (?:save|free)) ")
 #: The same before it: "to save some space | compress …", and the least and the most words that has.
 _REASON = re.compile(r"(?:(?:so|um|well|okay) )?(?:to|so (?:that )?(?:i|we)|before (?:i|we)|in order to) ")
 _MIN_REASON, _MAX_REASON = 3, 10
@@ -74,7 +74,11 @@ def beginnings(words: tuple[str, ...], *, is_name_first: bool) -> list[int]:
         reached.update(place + len(asking) for asking in ASKS if words[place : place + len(asking)] == asking)
     # "i was told to hurry, so could you …" asks, whatever was told or denied.
     for place in range(3, len(words) - 2):
-        if words[place] == "so" and (words[place + 1 : place + 3] in _POLITE or SUPPOSING.isdisjoint(words[:place])):
+        if (
+            words[place] == "so"
+            and words[place - 1] not in NOT_SO
+            and (words[place + 1 : place + 3] in _POLITE or SUPPOSING.isdisjoint(words[:place]))
+        ):
             reached.add(place + 1)
     for place in range(len(words)):
         if place in reached:

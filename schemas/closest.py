@@ -17,7 +17,8 @@ from typing import TypeVar, cast
 import numpy as np
 
 from schemas.beginnings import beginnings
-from schemas.control import ANSWERS, forms
+from schemas.control import ANSWERS
+from schemas.foreign import FOREIGN, FOREIGN_VERBS
 from schemas.grammar import UNFINISHED, Frame
 from schemas.keyword_form import Slot
 from schemas.layout import MAX_WORDS, OTHERS
@@ -28,20 +29,6 @@ from schemas.match import Reading
 from schemas.small_words import DENYING, words
 from schemas.wording import Words, heard, plain
 
-#: The intent of what is asked for, but done by nothing here.
-FOREIGN = "!"
-#: What people ask to be done to files, or about them, and no template does.
-_FOREIGN = forms(
-    """
-    delete; remove; erase; wipe; shred; destroy; burn; open; close; print; print out; send; email; mail; post; fax
-    forward; share; upload; download; move; copy; rename; edit; change; fix; correct; update; rewrite; write; draw
-    read; read out; read me; read aloud; unzip; unpack; decompress; extract; decrypt; encrypt; translate; sign; scan
-    format; sort; filter; merge; join; split; cut; convert; replace; restore; save; store; keep; hide; show; show me
-    play; watch; look at; listen to; see; get; use; take; put; hand me; bring me; buy; sell; order; book; call; test
-    check; review; approve; describe; explain; like; love; hate; forget; remember; talk about; discuss; lock; unlock
-    publish; attach; tag; label; link; back away from; load; import; export; where is; what is; who wrote; when was
-    """
-)
 #: Names of each kind that are looked at, the least score of one, and words that one has at most.
 _NAMES, _LEAST_NAME, _SPAN = 2, 70.0, 5
 #: Score from which words count as a lead-in that was misheard, how many are tried, and words that one has at most.
@@ -96,7 +83,7 @@ class Closest:
         own = [f for f in frames if f.intent != UNFINISHED and f.intent not in ANSWERS]
         kinds = [{slot.kind for slot in frame.slots} for frame in own]
         self._frames = [f for f, needs in zip(own, kinds, strict=True) if needs <= _KINDS]
-        self._rivals = [frame for verb in _FOREIGN for frame in _foreign(verb)]
+        self._rivals = [frame for verb in FOREIGN_VERBS for frame in _foreign(verb)]
         lead_ins = dict.fromkeys(plain(form) for form in LEAD_INS)
         self._lead_ins = Phrases.of([form for form in lead_ins if form.split()[-1] in _LEADING])
 

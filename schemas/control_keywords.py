@@ -18,7 +18,7 @@ CONTROL_KEYWORDS: Mapping[ControlIntent, tuple[str, ...]] = {
         (task|job|that|it) (done|finished|complete|completed|ready|running) [still|yet|whether|is|has|have]
         {task} (done|finished|complete|completed|ready|running) [still|yet]
         are you (done|finished|busy|working|ready) [still|yet|that|with|task|job]
-        what you (doing|working on) [right|now]
+        what you (doing|working on) [right|now|moment]; (has|is) {task} gone through [my]
         anything (running|happening|going on) [is|moment]; what percentage [completed|done]; (update) {task}
         are we (there|done|finished) [nearly|almost] (task|job); are we (done|finished) [yet]
         still (running|working|busy); where are you up to; where (have|are) we (got to|at|up to)
@@ -40,7 +40,9 @@ CONTROL_KEYWORDS: Mapping[ControlIntent, tuple[str, ...]] = {
         leave it not need it [i|do|after|all]
         never mind (cancel|stop|abort|kill|drop) [task|job|current|running|last]
         never mind (cancel|stop|abort|kill|drop|scrap) {task}; stop what doing cancel [task|job]
-        (stop|cancel|abort) (working|work) on [task|job]; (cancel|stop|abort|kill) {task} [task|job]
+        (stop|cancel|abort) (working|work) on [task|job]
+        (stop|cancel|abort|call off) (whatever|what) you (doing|running|working on)
+        i changed my mind (cancel|stop|abort|call off|kill|drop) {task}; (cancel|stop|abort|kill) {task} [task|job]
         """
     ),
     ControlIntent.HELP: forms(

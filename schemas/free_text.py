@@ -8,9 +8,10 @@ _PLACE = "mention|occurrence|instance|place|time|spot|line|sentence|passage|part
 #: What people say before the words that they look for.
 _BEFORE = re.compile(
     rf"""(?:
-      (?:me|us|up|for|if|whether|where|it|there\ is|says?|mentions?(?!\ of)|containing)
+      (?:me|us|up|for|if|whether|where|it|there\ is|there(?:\ (?:a|an|any|some))?|says?|mentions?(?!\ of)|containing)
       | (?:does|do|did|has|have)\ (?:\w+\ ){{1,3}}?(?:say|said|mention|mentioned|talk\ about)
-      | (?:anything\ |something\ )?about
+      | (?:do\ |did\ )?(?:i|we|you|they)\ (?:write|wrote|say|said|mention|mentioned)
+    | (?:anything\ |something\ )?about
       | (?:any|all|every|each|the|a|an|some)(?=\ (?:{_PLACE}|word|phrase|term|name)s?\b)
       | (?:{_PLACE})s?(?:\ (?:of|with|that|where|containing|which))?
       | the(?=\ \w)
@@ -27,6 +28,8 @@ _AFTER = re.compile(
 _EMPTY = frozenset(
     {"the", "a", "an", "of", "in", "for", "to", "with", "it", "and", "is", "are", "word", "words", "phrase"}
 )
+#: What goes on behind a request that is over, and "find out how …".
+_NO_BEGINNING = re.compile(r"and|out (?:how|what|whether|if|which|when|where|who|why)")
 
 
 def text_span(words: tuple[str, ...], start: int, end: int) -> tuple[int, int] | None:
@@ -35,6 +38,6 @@ def text_span(words: tuple[str, ...], start: int, end: int) -> tuple[int, int] |
         start += found[0].count(" ")
     while end - start > 1 and (found := _AFTER.search(" ".join(words[start:end]))):
         end -= found[0].count(" ")
-    if words[start] == "and" or all(word in _EMPTY for word in words[start:end]):
+    if _NO_BEGINNING.match(" ".join(words[start : start + 2])) or all(word in _EMPTY for word in words[start:end]):
         return None
     return start, end

@@ -9,7 +9,7 @@ made strict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise, product
 
@@ -22,6 +22,7 @@ from schemas.small_words import (
     AGAIN,
     BEHIND,
     BETWEEN_LEAD_INS,
+    DEMANDING,
     GLUE,
     GOING_ON,
     HAVING,
@@ -87,11 +88,17 @@ class Keywords:
     def _only_tells(self, words: tuple[str, ...]) -> bool:
         """Whether it is said, or asked, that something was done; "a zipped copy of …" and "i need it zipped" ask."""
         done = [place for place, word in enumerate(words) if word in self._done]
-        if any(place and words[place - 1] in HAVING and not WANTING.intersection(words[:place]) for place in done):
+        if any(place and words[place - 1] in HAVING and not _is_wanted(words[:place]) for place in done):
             return True
         is_told = any(words[place + 1 : place + 2] and words[place + 1] not in MADE for place in done)
         is_told |= bool(done) and done[-1] == len(words) - 1
         return is_told and WISHING.isdisjoint(words)
+
+
+def _is_wanted(before: Sequence[str]) -> bool:
+    """Whether what was done is wished for: "i need it to be zipped", "it should be zipped"."""
+    is_demanded = before[-1] == "be" and not DEMANDING.isdisjoint(before[-2:])
+    return is_demanded or not WANTING.isdisjoint(before)
 
 
 def _american(word: str) -> str:

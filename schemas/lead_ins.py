@@ -58,7 +58,8 @@ CARRIERS = forms(
     take all the time you need; take all the time you need and; any idea; go ahead with; gonnae; gonnae give us
     gie me; i have been asked; just give me; tell me what; like; list; list me; name; name me; pick out; send me
     explain; hand me; pass me; point me; for; with; regarding; about; as for; when it comes to
-    i was wondering; i would like that you; we are after; i was asked for; i am new here; i am stuck
+    next thing; okay next thing; i was wondering; i would like that you; we are after; i was asked for
+    i am new here; i am stuck
     i am wondering; be a dear and; be so kind as to; be an angel and; assistant; hey assistant
     """
 )
@@ -86,6 +87,20 @@ NO_COMMAND_LEAD_INS = forms(
     you have; i had to; we had to; i used to; i tried to; i was going to; if you; if i; if we; when you; when i
     before you; after you; after i; after we; unless you; instead of; it is hard to; it is easy to
     it is fun to; it is boring to; i love to; i hate to; i like to; they never; he never; she never; i forgot to
-    remember to; remind me to; remind me tomorrow to; i am going to; i am not going to; i am about to
+    remember to; remind me to; remind me tomorrow to; do you ever; did you ever; have you ever
+    will you ever; i am going to; i am not going to; i am about to
 """
+)
+
+#: Pairs of words that deny what comes after them: a model that has never seen it denied would take it for asked.
+DENIED = frozenset(
+    tuple(pair.split())
+    for pair in forms(
+        """
+        not want; not need; not have; not ask; not bother; not going; not you; not be; not get; not make; not do
+        we might; i might; they might; he might; she might; might think; think about; thinking about; thought about
+        told me; told us; told him; told her
+        no need; no reason; no point; we ever; i ever; never ever; not even; nobody should; no longer
+        """
+    )
 )

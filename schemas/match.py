@@ -82,6 +82,8 @@ class Reading(Document):
         wording: the whole request as it would have been said if this is what was meant.
         is_literal: its own words and the names in it were said word for word.
         is_led: what was said before it leads into a request ("could you", not "I").
+        is_guessed: no form has these words; a model took them for it.
+        is_as_written: `wording` is what the recogniser wrote, so that the sound cannot but agree with it.
     """
 
     intent: str
@@ -96,6 +98,8 @@ class Reading(Document):
     wording: str = ""
     is_literal: bool = True
     is_led: bool = True
+    is_guessed: bool = False
+    is_as_written: bool = False
 
     def worded(self, pattern: str) -> str:
         """The whole request as it would have been said in the form of `pattern`."""
@@ -122,7 +126,8 @@ class Match(Document):
         """Whether a better recogniser should listen before this is acted on or answered."""
         if self.kind is not MatchKind.ACCEPT or self.best is None:
             return True
-        return self.best.has_text or not self.best.is_literal or self.best.score < SECOND_LOOK
+        best = self.best
+        return best.has_text or best.is_guessed or not best.is_literal or best.score < SECOND_LOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ class Candidate:
         strangers: words that nothing explains.
         sureness: how much more is asked of its names than of those in a pattern.
         named: what was said where each name stands, with that name.
+        origin: what was said, where the words of the frame are not it.
     """
 
     frame: Frame
@@ -152,6 +158,7 @@ class Candidate:
     is_literal_but_names: bool = True
     is_led: bool = True
     named: Sequence[tuple[str, str]] = ()
+    origin: str = ""
 
     @property
     def is_literal(self) -> bool:
@@ -174,11 +181,14 @@ class Candidate:
             wording=self.worded,
             is_literal=self.is_literal,
             is_led=self.is_led,
+            is_as_written=bool(self.origin),
         )
 
     @property
     def worded(self) -> str:
-        """The whole request in the words of its frame."""
+        """The whole request in the words of its frame, or in its own where these are others."""
+        if self.origin:
+            return self.origin
         said = [self.around[0]]
         for fixed, slot in zip(self.frame.fixed[:-1], self.frame.slots, strict=True):
             said += [fixed, self.forms[slot.name]]

@@ -39,8 +39,8 @@ def read_number(words: Sequence[str]) -> int | None:
 
 
 def is_number_word(word: str) -> bool:
-    """Whether it is said for a number below a hundred: "five", "twenty"."""
-    return word in _readable()
+    """Whether it is said in numbers: "five", "twenty", "hundred"."""
+    return word in _readable() or word in {"hundred", "thousand"}
 
 
 @cache

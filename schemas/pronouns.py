@@ -7,12 +7,13 @@ has to be a whole request then. Where something is told, denied or only supposed
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from schemas.beginnings import ASKS
 from schemas.lexicon import Lexicon
-from schemas.small_words import SUPPOSING, TELLING, words
+from schemas.mentions import Mention, mentions, with_names
+from schemas.small_words import NOT_SO, SUPPOSING, TELLING, words
 from schemas.wording import Words, heard
 
 #: Stand for one name, for two, and for the owner of what follows.
@@ -25,22 +26,16 @@ _ASKING, _PAST = words("how what which"), words("was were had did")
 _GOVERNING = words(
     """
     i we you they he she it who to can could will would shall should must may might do does did not never let us of the
-    a an my your our his her their its for with by in on and or
+    a an my your our his her their its for with by in on and or about before after while without instead
     """
 )
-#: Words that a name has at most, and the least score of one: here it must be the very name.
-_SPAN, _LEAST_NAME = 5, 90.0
+#: The least score of a name: here it must be the very name.
+_LEAST_NAME = 90.0
 #: Words before a request that name what it is about, at least.
 _LEAST_BEFORE = 2
 #: "I would like …" tells nothing.
-_TELLING = TELLING - {"would", "used"}
+_TELLING = TELLING - {"would", "used"} | words("once might think thinking")
 _PAIR = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    start: int
-    end: int
 
 
 class Pronouns:
@@ -53,19 +48,20 @@ class Pronouns:
     def __init__(self, verbs: Collection[str]) -> None:
         self._verbs = frozenset(verbs)
 
-    def resolved(self, whole: Words, names: Lexicon, folders: Lexicon) -> list[Words]:
+    def resolved(self, whole: Words, lexicons: Mapping[str, Lexicon]) -> list[Words]:
         """The requests that `whole` may end with, each with the names that were said before it."""
         said = whole.words
         begins = [place for place in range(_LEAST_BEFORE, len(said)) if self._may_begin(said, place)]
         if not begins:
             return []
-        found = _named(said[: begins[-1]], names, folders)
+        found = mentions(said[: begins[-1]], lexicons, _LEAST_NAME)
         texts: dict[str, None] = {}
         for place in begins:
             before = [one for one in found if one.end <= place]
             after = any(one.start >= place for one in found)
             texts.update(dict.fromkeys(_anew(said, place, before, is_named=after)))
-        return [heard(text) for text in texts]
+        origin = with_names(whole, found)
+        return [replace(heard(text), origin=origin) for text in texts]
 
     def _may_begin(self, said: Sequence[str], place: int) -> bool:
         """Whether a request may begin at `place`, and nothing before it takes it back."""
@@ -73,7 +69,7 @@ class Pronouns:
         if said[place] in _PAST:
             return False
         if said[place - 1] == "so":
-            return SUPPOSING.isdisjoint(before)
+            return before[-2] not in NOT_SO and SUPPOSING.isdisjoint(before)
         if not _TELLING.isdisjoint(before):
             return False
         if (
@@ -86,23 +82,7 @@ class Pronouns:
         return said[place] in self._verbs and is_pointing and said[place - 1] not in _GOVERNING
 
 
-def _named(said: Sequence[str], names: Lexicon, folders: Lexicon) -> list[_Named]:
-    """Where names stand, in the order in which they were said."""
-    places = [(start, end) for start in range(len(said)) for end in range(start + 1, min(start + _SPAN, len(said)) + 1)]
-    spans = [" ".join(said[start:end]) for start, end in places]
-    scored: list[tuple[float, int, int]] = []
-    for (start, end), found, packed in zip(places, names.nearest(spans), folders.nearest(spans), strict=True):
-        is_folder = said[end : end + 1] == ("folder",) and bool(packed) and packed[0].score >= _LEAST_NAME
-        if is_folder or (found and found[0].score >= _LEAST_NAME):
-            scored.append((packed[0].score if is_folder else found[0].score, start, end + is_folder))
-    taken: list[_Named] = []
-    for _, start, end in sorted(scored, key=lambda one: (-one[0], one[1] - one[2])):
-        if all(end <= other.start or start >= other.end for other in taken):
-            taken.append(_Named(start, end))
-    return sorted(taken, key=lambda one: one.start)
-
-
-def _anew(said: Sequence[str], place: int, before: Sequence[_Named], *, is_named: bool) -> Iterator[str]:
+def _anew(said: Sequence[str], place: int, before: Sequence[Mention], *, is_named: bool) -> Iterator[str]:
     """The request from `place` on, with what was named before it in the place of the pronoun, or at its end."""
     rest, names = list(said[place:]), [" ".join(said[one.start : one.end]) for one in before]
     if len(names) == _PAIR:

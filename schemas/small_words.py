@@ -53,8 +53,12 @@ TELLING = words(
 )
 #: Behind them something is only supposed, or somebody else's business, even where a "so" follows.
 SUPPOSING = words("if unless when until whether who why instead without yesterday he she said says tells")
+#: Behind them "so" begins nothing: "he did not say so".
+NOT_SO = words("not say said do did think never be")
 #: Somebody wants it to be so: "i want it to be zipped".
-WANTING = words("need needs want wants like love could can should must")
+WANTING = words("need needs want wants like love could can")
+#: Before "be" they ask for it: "the letter should be zipped".
+DEMANDING = words("should must")
 #: Point back to what was named before.
 AGAIN = words("it its them their that those and")
 #: Take back what was said before them.

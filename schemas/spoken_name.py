@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from schemas.number_words import is_number_word
 from schemas.wording import plain
 
 #: Longest part of a name that is read, and most words that are said of it.
 MAX_NAME_CHARS, MAX_NAME_WORDS = 160, 8
 #: Longest extension that counts as one, in characters.
 _EXTENSION_CHARS = 5
+#: Words that a name keeps when its number is left out.
+_LEAST_WORDS = 2
 #: Where the results of tasks go; they are found by their task, not by one of many equal names.
 RESULTS_FOLDER = "results/"
 
@@ -79,14 +82,16 @@ def spoken_name(key: str) -> str:
 def object_names(remotes: Iterable[str]) -> tuple[SpokenName, ...]:
     """The spoken names of objects, in the order of their remotes; what cannot be said is left out.
 
-    Namesakes get, beside the form that they share, forms with their kind of file or their folder.
+    Namesakes get, beside the form that they share, forms with their kind of file or their folder. The number at the end
+    of a name need not be said where there is no other one: "price list 2024" is "price list".
     """
     groups: dict[str, list[_Parts]] = defaultdict(list)
     for remote in remotes:
         parts = _parts(remote)
         if parts.base and not _key(remote).startswith((RESULTS_FOLDER, ".sisyphus/")):
             groups[parts.base].append(parts)
-    names = [name for group in groups.values() for name in _told_apart(group)]
+    short = _counted(_without_number(base) for base in groups)
+    names = [name for group in groups.values() for name in _told_apart(group, short)]
     return tuple(sorted(names, key=lambda name: name.remote))
 
 
@@ -103,11 +108,15 @@ def folder_names(remotes: Iterable[str]) -> tuple[SpokenName, ...]:
     return object_names(folders)
 
 
-def _told_apart(group: list[_Parts]) -> Iterable[SpokenName]:
+def _told_apart(group: list[_Parts], short: Mapping[object, int]) -> Iterable[SpokenName]:
     if len(group) == 1:
         (only,) = group
-        in_folder = _in_folder(only.base, only.folders[-1])[1] if only.folders else []
-        yield SpokenName(only.remote, only.base, tuple(dict.fromkeys([only.base, *_with_kind(only), *in_folder])))
+        extra = list(_with_kind(only))
+        if only.folders:
+            extra += _in_folder(only.base, only.folders[-1])[1]
+        if short[_without_number(only.base)] == 1:
+            extra.append(_without_number(only.base))
+        yield SpokenName(only.remote, only.base, tuple(dict.fromkeys([only.base, *extra])))
         return
     by_kind = _counted(parts.extension for parts in group)
     by_folder = _counted(parts.folders[-1:] for parts in group)
@@ -122,6 +131,14 @@ def _told_apart(group: list[_Parts]) -> Iterable[SpokenName]:
             spoken, more = _in_folder(parts.base, " ".join(parts.folders))
             extra += more
         yield SpokenName(parts.remote, spoken, tuple(dict.fromkeys([parts.base, *extra])))
+
+
+def _without_number(base: str) -> str:
+    """The name without the number at its end, if two words or more are left."""
+    words = base.split()
+    while len(words) > _LEAST_WORDS and is_number_word(words[-1]):
+        words.pop()
+    return " ".join(words)
 
 
 def _with_kind(parts: _Parts) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from schemas.closest import Closest
 from schemas.control import ANSWERS, CONTROLS
 from schemas.free_text import text_span
 from schemas.grammar import UNFINISHED, Frame, Grammar
+from schemas.guess import Guesses, guessed
 from schemas.keyword_form import Slot
 from schemas.keywords import Keywords
 from schemas.layout import MAX_WORDS, Layout, Layouts
@@ -30,6 +31,7 @@ from schemas.match import (
 )
 from schemas.number_words import read_number
 from schemas.pronouns import Pronouns
+from schemas.request_model import RequestModel
 from schemas.spoken_name import folder_names, object_names
 from schemas.strangers import strangers
 from schemas.template import Template
@@ -55,10 +57,19 @@ Near = Mapping[tuple[str, str], list[Found]]
 
 
 class Matcher:
-    """Matches utterances against a catalogue and the names in the store."""
+    """Matches utterances against a catalogue and the names in the store.
 
-    def __init__(self, templates: Iterable[Template], remotes: Iterable[str] = ()) -> None:
+    Args:
+        templates: what can be asked for.
+        remotes: the objects that there are.
+        model: says what is asked for where no form fits; without it, only forms count.
+    """
+
+    def __init__(
+        self, templates: Iterable[Template], remotes: Iterable[str] = (), model: RequestModel | None = None
+    ) -> None:
         self._grammar = Grammar(templates)
+        self._guesses = None if model is None else Guesses(self._grammar.templates, model, self._grammar.verbs)
         self._layouts = Layouts(self._grammar)
         self._keywords = Keywords(self._grammar.keyword_forms)
         self._closest = Closest(self._grammar.frames)
@@ -80,6 +91,11 @@ class Matcher:
             "folder": Lexicon.of_names(folder_names(known)),
         }
 
+    @property
+    def lexicons(self) -> Mapping[str, Lexicon]:
+        """The names that there are, by kind."""
+        return self._lexicons
+
     def match(self, said: str | Sequence[Hypothesis], *, answer_expected: bool = False) -> Match:
         """What is meant by `said`, a typed text or the hypotheses of a recogniser.
 
@@ -99,7 +115,15 @@ class Matcher:
                 best[candidate.meaning] = candidate
         ranked = sorted(_complete(best.values()), key=lambda c: (-c.standing, c.meaning))
         is_faint = len(text.words) <= FEW_WORDS and top < LEAST_LOG_PROB
-        return verdict(ranked, text.text, is_faint=is_faint, is_typed=isinstance(said, str))
+        match = verdict(ranked, text.text, is_faint=is_faint, is_typed=isinstance(said, str))
+        if self._guesses is None:
+            return match
+        if is_faint or match.kind is MatchKind.ACCEPT or self._layouts.refuse(text.words):
+            return self._guesses.completed(match, text, self._lexicons)
+        is_open = answer_expected and match.reason is Reason.TIE
+        if is_open or (match.best is not None and not self._guesses.knows(match.best.intent)):
+            return match
+        return guessed(match, self._guesses.guess(text, self._lexicons), is_typed=isinstance(said, str))
 
     def name(self, said: str | Sequence[Hypothesis], kind: str = "object") -> tuple[Found, ...]:
         """The names nearest to `said` alone, best first: the answer to "which one?"."""
@@ -130,7 +154,7 @@ class Matcher:
         """What the likeliest hypothesis asks for where it points back to a name; a little less likely for that."""
         if self._layouts.refuse(text.words) or len(text.words) > MAX_WORDS:
             return {}
-        anew = self._pronouns.resolved(text, self._lexicons["object"], self._lexicons["folder"])
+        anew = self._pronouns.resolved(text, self._lexicons)
         ways = [way for whole in anew for way in (whole.without_courtesy(), whole) if way.words]
         return {way.words: (way, log_prob - POINTING_COST / LOG_PROB_COST) for way in ways}
 
@@ -214,12 +238,14 @@ def _readings(layout: Layout, words: Words, near: Near, handicap: float) -> Iter
             fixed=layout.score,
             rank=rank,
             around=_around(layout, words),
-            forms=_forms(layout, words, filled),
+            # What was said in other words is weighed as it was said, and in no form.
+            forms={} if words.origin else _forms(layout, words, filled),
             strangers=layout.strangers + sum(strangers(*pair, is_name=True) for pair in named),
             sureness=layout.sureness,
             is_literal_but_names=layout.is_literal,
             is_led=layout.is_led,
             named=named,
+            origin=words.origin,
         )
 
 

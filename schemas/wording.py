@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from schemas.number_words import is_number_word, number_words
@@ -38,6 +38,7 @@ can you find out; could you find out; can you do that; could you do that; can yo
 can you tell me
 if it is not too much trouble; if it is no trouble; if that is not too much trouble; if you have a moment
 when you have a second; when you have a minute; when you have a sec; when you have a chance
+please and thank you; if you would be so kind; would you be so kind; will you please; would you please; have a look
 when you have got a second; when you have got a minute; when you have got a moment; when you have got time
 when you get a sec; when you get a second; when you get a minute; when you get a moment; asap; or something
 when you can; when you have time; when you have a moment; when you get a chance
@@ -47,11 +48,15 @@ _TAILS_LONGEST_FIRST = sorted((tuple(tail.split()) for tail in re.split(r"[;\n]"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of one utterance; ``places[i]`` is where word i stood in `text`, as (start, end)."""
+    """The words of one utterance; ``places[i]`` is where word i stood in `text`, as (start, end).
+
+    `origin` is what was said in other words, if these are not what was said.
+    """
 
     text: str
     words: tuple[str, ...]
     places: tuple[tuple[int, int], ...]
+    origin: str = ""
 
     def original(self, start: int, end: int) -> str:
         """The words ``start:end`` as they were written, without the punctuation around them."""
@@ -64,7 +69,7 @@ class Words:
         end = len(self.words)
         while (shorter := _without_tail(self.words, end)) < end:
             end = shorter
-        return Words(self.text, self.words[:end], self.places[:end])
+        return replace(self, words=self.words[:end], places=self.places[:end])
 
 
 def heard(text: str) -> Words:

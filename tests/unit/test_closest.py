@@ -33,7 +33,11 @@ def found(matcher: Matcher, *said: str) -> list[Reading]:
         ("He's it, the weather data.", "zip the weather data", "compress"),
         ("The board the task.", "abort the task", "cancel"),
         ("Is the object finished.", "is the audit finished", "status"),
-        ("Hi what you'll be so kind as to zip the annual report", "hi would you be so kind as to zip the", "compress"),
+        (
+            "Hi what you'll be so kind as to zip the annual report",
+            "hi would you be so kind as to zip the annual report",
+            "compress",
+        ),
     ],
 )
 def test_the_sentence_that_was_meant_is_among_the_nearest(

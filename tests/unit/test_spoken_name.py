@@ -52,6 +52,25 @@ def test_namesakes_are_told_apart_by_folder_or_kind() -> None:
     assert all("plan" in names[r].forms for r in ("b:a/plan.txt", "b:c/plan.txt"))
 
 
+def test_a_number_that_tells_nothing_apart_need_not_be_said() -> None:
+    """There is one league table, and two price lists."""
+    keys = [
+        "a/LeagueTable2023.csv",
+        "a/price-list-2023.csv",
+        "a/price-list-2024.csv",
+        "a/quiz-4.txt",
+        "a/apollo-11.log",
+    ]
+    forms = {name.remote: name.forms for name in object_names(f"b:{key}" for key in keys)}
+    assert "league table" in forms["b:a/LeagueTable2023.csv"]
+    assert "league table twenty twenty three" in forms["b:a/LeagueTable2023.csv"]
+    assert not any("price list" in some for some in forms.values())
+    assert not any({"quiz", "apollo"} & set(some) for some in forms.values())
+    assert not any(
+        "price list" in name.forms for name in object_names(["b:a/price-list-2023.csv", "b:b/price-list.txt"])[:1]
+    )
+
+
 def test_results_of_tasks_are_not_spoken_of_by_name() -> None:
     """A thousand objects called "count" under results would drown every other name."""
     assert (

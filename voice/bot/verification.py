@@ -59,11 +59,15 @@ class Weighed:
 
 
 def readings_of(*matches: Match) -> list[Reading]:
-    """The tasks that may be meant, each once, the best of each match first. What starts nothing needs no proof."""
+    """The tasks that may be meant, each once, the best of each match first.
+
+    What starts nothing needs no proof, and what was written proves nothing of itself.
+    """
     found: dict[tuple[str, tuple[tuple[str, str], ...]], Reading] = {}
     best = [match.best for match in matches if match.best is not None]
     for reading in (*best, *(other for match in matches for other in match.others)):
-        if reading.intent not in CONTROLS and reading.wording and reading.score >= LEAST_SCORE:
+        can_be_weighed = reading.wording and not reading.is_as_written
+        if reading.intent not in CONTROLS and can_be_weighed and reading.score >= LEAST_SCORE:
             found.setdefault((reading.intent, tuple(sorted(reading.slots.items()))), reading)
     return list(found.values())[:MAX_READINGS]
 
@@ -223,8 +227,8 @@ def verified(match: Match, found: Sequence[Weighed]) -> Match:
         return match.model_copy(update={"kind": MatchKind.ACCEPT, "reason": Reason.CLEAR, "best": top.reading})
     if match.kind is MatchKind.ACCEPT and best is not None:
         own = next((one for one in found if one.reading.meaning == best.meaning), None)
-        if own is None:
+        if own is None and not (is_sure and best.is_as_written):
             return match
-        if is_sure or own.gap > WRONG_GAP:
+        if is_sure or (own is not None and own.gap > WRONG_GAP):
             return match.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
     return match

@@ -1,0 +1,85 @@
+"""Which kind of request a sentence is, learned from sentences: a softmax regression over its words and their pieces.
+
+Rules know what people may say, a model what people are like to mean: "pop the diary in a zip" is near no form, and near
+many sentences that ask for the same. Names are taken out before: it learns nothing of them. Features are runs of up to
+three words and pieces of three and four letters, hashed (Weinberger et al., ICML 2009).
+`benchmarks/train_requests.py` learns the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.mentions import Mention
+from schemas.number_words import is_number_word
+
+#: Weights of one label.
+WIDTH = 1 << 15
+#: The label of what asks for nothing.
+NOTHING = "none"
+#: Words of a run, and letters of a piece, at most; and at least of a piece.
+_RUN, _PIECE, _LEAST_PIECE = 3, 4, 3
+#: What stands for names and numbers.
+_NAMES = {"object": "OBJECT", "folder": "FOLDER"}
+_NUMBER = "NUMBER"
+
+Features = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestModel:
+    """`weights` of shape (WIDTH, labels), `bias` of shape (labels)."""
+
+    labels: tuple[str, ...]
+    weights: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+
+    def predict(self, features: Features) -> tuple[str, float]:
+        """The likeliest label, and its probability, 0 to 1."""
+        scores = self.bias + self.weights[features].sum(axis=0) / np.sqrt(max(len(features), 1))
+        odds = np.exp(scores - scores.max())
+        best = int(odds.argmax())
+        return self.labels[best], float(odds[best] / odds.sum())
+
+
+def features(said: Sequence[str], names: Sequence[Mention]) -> Features:
+    """What the model sees of a sentence: the numbers of its features, each once, in order."""
+    words = ["^", *_masked(said, names), "$"]
+    found = {
+        crc32(" ".join(words[start : start + count]).encode()) % WIDTH
+        for count in range(1, _RUN + 1)
+        for start in range(len(words) - count + 1)
+    }
+    for word in words[1:-1]:
+        if word.islower():
+            found.update(crc32(f"#{piece}".encode()) % WIDTH for piece in _pieces(f" {word} "))
+    return np.array(sorted(found), np.int64)
+
+
+def _masked(said: Sequence[str], names: Sequence[Mention]) -> Iterator[str]:
+    """The words with a sign for each name and each number."""
+    ends = {one.start: one for one in names}
+    place, last = 0, ""
+    while place < len(said):
+        if place in ends:
+            last = _NAMES[ends[place].kind]
+            place = ends[place].end
+        else:
+            word = said[place]
+            is_next = is_number_word(word) and last == _NUMBER
+            last = _NUMBER if is_number_word(word) and word != "one" else word
+            place += 1
+            if is_next:
+                continue
+        yield last
+
+
+def _pieces(word: str) -> Iterator[str]:
+    for count in range(_LEAST_PIECE, _PIECE + 1):
+        for start in range(len(word) - count + 1):
+            yield word[start : start + count]

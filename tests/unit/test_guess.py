@@ -1,0 +1,132 @@
+"""What no form has, a model may understand; what it leaves out, denies or cannot name, it never starts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.train_requests import LEARNED, Sample, samples, train
+from infra.template_catalog import load_catalog
+from schemas.control import CONTROLS
+from schemas.match import Hypothesis, MatchKind
+from schemas.mentions import mentions
+from schemas.request_model import NOTHING, WIDTH, RequestModel, features
+from schemas.template import Template
+from schemas.utterance import Matcher
+from schemas.wording import heard
+from voice.bot.requests import request_model
+
+REMOTES = (
+    "sisyphus:shop/till-errors.log",
+    "sisyphus:shop/stock-list.csv",
+    "sisyphus:letters/SupplierLetters.txt",
+    "sisyphus:diary/leek-diary.txt",
+)
+MATCHER = Matcher(load_catalog(), REMOTES, request_model())
+RULES = Matcher(load_catalog(), REMOTES)
+TILL, STOCK, LETTERS, LEEKS = REMOTES
+
+
+@pytest.mark.parametrize(
+    ("said", "intent", "slots"),
+    [
+        ("i was hoping to have the supplier letters zipped up before lunch", "compress", {"source": LETTERS}),
+        ("the auditor is asking for a checksum on the till errors log", "checksum", {"source": TILL}),
+        ("my teacher is asking how many words the leek diary has got in it", "count-words", {"source": LEEKS}),
+        ("give us the thirty words that crop up most in the leek diary", "top-words", {"source": LEEKS, "count": "30"}),
+        ("send the leek diary through that report pipeline of yours", "report-pipeline", {"source": LEEKS}),
+        ("have the stock list and the till errors got any differences", "compare", {"first": STOCK, "second": TILL}),
+    ],
+)
+def test_words_of_no_form_are_understood(said: str, intent: str, slots: dict[str, str]) -> None:
+    """The rules alone do not act on them."""
+    assert RULES.match(said).kind is not MatchKind.ACCEPT
+    match = MATCHER.match(said)
+    assert (match.kind, match.intent) == (MatchKind.ACCEPT, intent), match
+    assert match.best is not None
+    assert match.best.slots == slots
+    assert match.best.is_guessed
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "pop the diary in a zip",
+        "pop the leek diary and the till errors in a zip",
+        "no need to pop the leek diary in a zip",
+        "i don't want the leek diary popped in a zip",
+        "did you pop the leek diary in a zip",
+        "the leek diary has a broken zip",
+        "compare the leek diary with",
+        "hunt me down something about slugs",
+        "give us the thirty or forty words that crop up most in the leek diary",
+    ],
+)
+def test_what_is_not_all_there_is_never_started(said: str) -> None:
+    """No name, one too many, denied, asked about, half of it, free words, two numbers."""
+    assert MATCHER.match(said).kind is not MatchKind.ACCEPT
+
+
+def test_a_guess_that_was_heard_is_heard_again() -> None:
+    """A recogniser may have misheard what no form confirms."""
+    match = MATCHER.match([Hypothesis(text="Pop the leek diary in a zip.", log_prob=-0.1)])
+    assert match.kind is MatchKind.ACCEPT
+    assert match.wants_second_look
+
+
+def test_names_and_numbers_are_nothing_to_learn_from() -> None:
+    """Sentences that differ in them alone are the same to the model."""
+
+    def seen(text: str) -> list[int]:
+        said = heard(text).words
+        return features(said, mentions(said, MATCHER.lexicons, 85.0)).tolist()
+
+    assert seen("zip the leek diary") == seen("zip the till errors") != seen("zip the shop folder")
+    assert seen("the twenty five top words") == seen("the 300 top words")
+    assert max(seen("zip the leek diary")) < WIDTH
+
+
+def test_a_model_of_nothing_guesses_nothing() -> None:
+    """All labels equally likely."""
+    blank = RequestModel((NOTHING, "compress"), np.zeros((WIDTH, 2), np.float32), np.zeros(2, np.float32))
+    assert Matcher(load_catalog(), REMOTES, blank).match("pop the leek diary in a zip").kind is not MatchKind.ACCEPT
+
+
+def test_the_model_that_ships_is_what_the_corpora_teach() -> None:
+    """One that sees sentences in another way, or knows other templates, would be as good as none."""
+    taught = [sample for which in LEARNED[-2:] for sample in samples(which)]
+    model = request_model()
+    agreed = [model.predict(sample.features)[0] == sample.label for sample in taught]
+    assert sum(agreed) >= 0.95 * len(taught)
+    assert set(model.labels) - {NOTHING} <= {*load_catalog().templates, *CONTROLS}
+
+
+def test_a_model_learns_what_it_is_taught() -> None:
+    """A few sentences of two kinds, and one that is new."""
+    taught = [Sample(np.array([1, 2, 3]), "compress"), Sample(np.array([4, 5, 6]), NOTHING)] * 20
+    assert train(taught).predict(np.array([1, 2, 9]))[0] == "compress"
+
+
+def test_what_is_near_to_a_template_of_ones_own_is_left_to_it() -> None:
+    """The model was never taught it and would take it for one of its own."""
+    own = Template.model_validate(
+        {
+            "name": "burn",
+            "title": "burn a file",
+            "sentence": "Burn a file to a disc.",
+            "example": "burn the stock list",
+            "nouns": ["burning"],
+            "parameters": {"source": {"type": "object", "description": "the file"}},
+            "patterns": ["burn {source} to a zip disc"],
+            "task": {"commands": [["true"]]},
+            "speech": {
+                "started": "Burning the {source}.",
+                "complete": "The {source} is burned.",
+                "complete_plain": "The {source} is burned.",
+                "failed": "Burning the {source} failed. {reason}",
+            },
+        }
+    )
+    over = Matcher([*load_catalog(), own], REMOTES, request_model())
+    for said in ("turn the leek diary to a zip disc", "burn the leek diary to a zip disk would you"):
+        assert over.match(said).intent == "burn"
