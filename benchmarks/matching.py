@@ -143,7 +143,7 @@ def speed(count: int) -> dict[str, object]:
     ]
     remotes[: len(names("tune"))] = names("tune")
     started = time.perf_counter()
-    over = Matcher(load_catalog(), remotes)
+    over = Matcher(load_catalog(), remotes, request_model())
     build_ms = (time.perf_counter() - started) * 1e3
     started = time.perf_counter()
     over.rename([*remotes[10:], "sisyphus:new/fresh-report.txt"])

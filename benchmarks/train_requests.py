@@ -1,7 +1,7 @@
-"""Learns the model of free requests (`schemas/request_model.py`) from corpora; takes some ten seconds.
+"""Learns the model of free requests (`schemas/request_model.py`) from corpora; takes half a minute.
 
-It learns from the sets that the templates were written with, never from those that they are judged by. Nothing in it is
-left to chance: the same corpora give the same file.
+It learns from the sets `LEARNED`, so that only the others (held-out, fresh, free, unseen, blind) say how good it is.
+Nothing in it is left to chance: the same corpora give the same file.
 
 Usage: python -m benchmarks.train_requests
 """
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.matching import LOOSE, Command, commands, fragments, lines, matcher
-from infra.template_catalog import shipped_folder
+from infra.template_catalog import load_catalog, shipped_folder
 from schemas.guess import LEAST_NAME
 from schemas.match import MatchKind
 from schemas.mentions import mentions
-from schemas.request_model import NOTHING, WIDTH, Features, RequestModel, features
+from schemas.request_model import NOTHING, WIDTH, Features, RequestModel, features, mark
 from schemas.utterance import Matcher
 from schemas.wording import heard
 from voice.bot.requests import FILE, STEP
@@ -97,7 +97,9 @@ def main() -> None:
     model = train(learned)
     weights = np.clip(np.round(model.weights / STEP), -_MOST, _MOST).astype(np.int8)
     path = shipped_folder() / FILE
-    np.savez_compressed(path, labels=np.array(model.labels), weights=weights, bias=model.bias)
+    templates = load_catalog().templates
+    marks = [mark(templates[label]) if label in templates else 0 for label in model.labels]
+    np.savez_compressed(path, labels=np.array(model.labels), weights=weights, bias=model.bias, marks=marks)
     print(f"{path}: {len(learned)} sentences, {len(model.labels)} labels, {path.stat().st_size} bytes")
 
 

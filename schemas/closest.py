@@ -9,7 +9,7 @@ from. Their rivals are found with them: what people ask to be done to files that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar, cast
@@ -18,7 +18,7 @@ import numpy as np
 
 from schemas.beginnings import beginnings
 from schemas.control import ANSWERS
-from schemas.foreign import FOREIGN, FOREIGN_VERBS
+from schemas.foreign import FOREIGN, FOREIGN_PAIRS, FOREIGN_VERBS
 from schemas.grammar import UNFINISHED, Frame
 from schemas.keyword_form import Slot
 from schemas.layout import MAX_WORDS, OTHERS
@@ -37,6 +37,7 @@ _LEAST_LEAD_IN, _LEAD_INS, _LEAD_IN_WORDS = 66.0, 6, 8
 LEAST_LIKENESS = 72.0
 #: A sentence is found in several ways; so many times more are looked at than are wanted.
 _SPARE = 20
+_PAIR = (Slot("first", "object"), Slot("second", "object"))
 _ARTICLES = (" the", " my", " a")
 _KINDS = {"object", "folder", "task"}
 #: With these words ends what leads to a verb or a thing: "could you", not "what is".
@@ -77,13 +78,20 @@ class _Split:
 
 
 class Closest:
-    """Finds the sentences; holds what can be prepared once per grammar."""
+    """Finds the sentences; holds what can be prepared once per grammar.
 
-    def __init__(self, frames: Iterable[Frame]) -> None:
+    Args:
+        frames: what can be asked for.
+        verbs: what it begins with, which is no rival's.
+    """
+
+    def __init__(self, frames: Iterable[Frame], verbs: Collection[str]) -> None:
         own = [f for f in frames if f.intent != UNFINISHED and f.intent not in ANSWERS]
         kinds = [{slot.kind for slot in frame.slots} for frame in own]
         self._frames = [f for f, needs in zip(own, kinds, strict=True) if needs <= _KINDS]
-        self._rivals = [frame for verb in FOREIGN_VERBS for frame in _foreign(verb)]
+        self._rivals = [frame for verb in FOREIGN_VERBS if verb not in verbs for frame in _foreign(verb)]
+        self._rivals += [Frame(FOREIGN, (verb, "and", ""), _PAIR) for verb in FOREIGN_PAIRS if verb not in verbs]
+        self._rivals += [Frame(FOREIGN, (verb, "with", ""), _PAIR) for verb in FOREIGN_PAIRS if verb not in verbs]
         lead_ins = dict.fromkeys(plain(form) for form in LEAD_INS)
         self._lead_ins = Phrases.of([form for form in lead_ins if form.split()[-1] in _LEADING])
 

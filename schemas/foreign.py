@@ -17,6 +17,8 @@ FOREIGN_VERBS = forms(
     publish; attach; tag; label; link; back away from; load; import; export; where is; what is; who wrote; when was
     """
 )
+#: The same of two files.
+FOREIGN_PAIRS = ("merge", "join", "combine", "replace", "swap", "mix")
 #: The same in one word, but for what people say to hear of a result: "and tell me", "and see".
 DOING_MORE = frozenset(verb for verb in FOREIGN_VERBS if " " not in verb) - {
     "see",

@@ -6,19 +6,18 @@ are used, a number that may be meant is taken, and what takes free words is neve
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+from schemas.caveats import is_explained, makes_it_none
 from schemas.control import CONTROLS
-from schemas.foreign import DOING_MORE
-from schemas.lead_ins import DENIED
+from schemas.grammar import Grammar
+from schemas.keyword_form import KeywordForm, Slot
 from schemas.lexicon import Found, Lexicon, bare
 from schemas.match import MARGIN, Match, MatchKind, Reading, Reason
 from schemas.mentions import FOLDER, Mention, mentions, with_names
 from schemas.number_words import is_number_word, read_number
 from schemas.request_model import NOTHING, RequestModel, features
-from schemas.small_words import words
 from schemas.strangers import is_literal
 from schemas.template import Parameter, ParameterType, Template
 from schemas.wording import Words
@@ -27,11 +26,6 @@ from schemas.wording import Words
 ACT, ACT_CONTROL_OF, ACT_CONTROL, ASK = 0.75, 0.9, 0.985, 0.5
 #: The least score of a name, and of the name of a kind of task; below, it may be another one.
 LEAST_NAME, LEAST_TASK_NAME = 85.0, 95.0
-#: Before a verb they deny it.
-_NEGATIONS = words("not never nobody")
-#: Behind a name they make the request depend on something, or go on with another one.
-_CONDITIONS, _AND = words("if unless until till when once soon"), words("and then")
-_TAKING_BACK, _NOT_AT_ALL = words("never nobody said told asked cancel stop wait but"), words("do to that want") | {""}
 #: Words that the name of a kind of task has at most.
 _TASK_WORDS = 4
 
@@ -48,14 +42,15 @@ class Guesses:
     """Guesses over a catalogue. A template with other parameters that must be given is never guessed.
 
     Args:
-        templates: what can be asked for.
+        grammar: what can be asked for.
         model: what it is likely to be.
-        verbs: what, denied, is not to be done.
     """
 
-    def __init__(self, templates: Iterable[Template], model: RequestModel, verbs: Collection[str]) -> None:
-        self._model, self._verbs = model, verbs
-        self._slots = {template.name: slots for template in templates if (slots := _slots(template))}
+    def __init__(self, grammar: Grammar, model: RequestModel) -> None:
+        self._model = model
+        known = [template for template in grammar.templates if model.knows(template)]
+        self._slots = {template.name: slots for template in known if (slots := _slots(template))}
+        self._verbs, self._known = grammar.verbs, _words_of(grammar.keyword_forms)
 
     def knows(self, intent: str) -> bool:
         """Whether the model was taught it; what is near to another request is left to the rules."""
@@ -65,11 +60,13 @@ class Guesses:
         """What is asked for, with its probability, 0 to 1; None where it cannot be told or asks for nothing."""
         said = whole.without_courtesy().words
         named = mentions(said, lexicons, LEAST_NAME)
-        if self._is_denied(said) or any(one.lead < MARGIN for one in named) or _goes_on(said, named):
-            return None
         label, probability = self._model.predict(features(said, named))
-        if label == NOTHING or probability < ASK:
+        if label == NOTHING or probability < ASK or any(one.lead < MARGIN for one in named):
             return None
+        if makes_it_none(said, named, self._verbs, label):
+            return None
+        if not is_explained(said, named, self._known.get(label, ())):
+            probability = min(probability, ASK)
         filled = self._filled(label, said, named, lexicons)
         if filled is None:
             return None
@@ -89,13 +86,6 @@ class Guesses:
         )
         return reading, probability
 
-    def _is_denied(self, said: Sequence[str]) -> bool:
-        """Whether something is said not to be done: "do not compress", "never have to"."""
-        return any(
-            pair in DENIED or (pair[0] in _NEGATIONS and (pair[1] in self._verbs or pair[1] == "have"))
-            for pair in pairwise(said)
-        )
-
     def completed(self, match: Match, whole: Words, lexicons: Mapping[str, Lexicon]) -> Match:
         """The same with the number that was said and that no form took: "show me the fifteen words used most"."""
         best = match.best
@@ -104,7 +94,10 @@ class Guesses:
             return match
         name, parameter = slots.number
         said = whole.without_courtesy().words
-        number = "" if name in best.slots else _number(said, mentions(said, lexicons, LEAST_NAME), parameter)
+        named = mentions(said, lexicons, LEAST_NAME)
+        # The number may belong to a name that was misheard.
+        is_clear = name not in best.slots and len(named) == len(slots.names)
+        number = _number(said, named, parameter) if is_clear else ""
         if number == "":
             return match
         if number is None:
@@ -123,13 +116,13 @@ class Guesses:
         filled = {name: one.found for (name, _), one in zip(slots.names, named, strict=True)}
         if len({found.value for found in filled.values()}) < len(filled):
             return None
-        if slots.number is not None:
-            number = _number(said, named, slots.number[1])
-            if number is None:
-                return None
-            if number:
-                filled[slots.number[0]] = Found(number, number, "", 100.0)
-        return filled
+        if slots.number is None:
+            # Another number than the name's: "the price list 2024" is not that of 2023.
+            return None if _runs(said, named) else filled
+        number = _number(said, named, slots.number[1])
+        if number:
+            filled[slots.number[0]] = Found(number, number, "", 100.0)
+        return None if number is None else filled
 
 
 def guessed(match: Match, found: tuple[Reading, float] | None, *, is_typed: bool) -> Match:
@@ -148,15 +141,14 @@ def guessed(match: Match, found: tuple[Reading, float] | None, *, is_typed: bool
     return match
 
 
-def _goes_on(said: Sequence[str], named: Sequence[Mention]) -> bool:
-    """Whether behind the last name something is taken back, made conditional, or more is asked for than can be done."""
-    behind = list(said[named[-1].end :]) if named else []
-    for word, following in pairwise([*behind, ""]):
-        is_condition = word in _CONDITIONS and following != "you"
-        is_negated = word == "not" and following in _NOT_AT_ALL
-        if word in _TAKING_BACK or is_condition or is_negated or (word in _AND and following in DOING_MORE):
-            return True
-    return False
+def _words_of(forms: Iterable[KeywordForm]) -> dict[str, set[str]]:
+    """For each intent the words that stand in its forms."""
+    known: dict[str, set[str]] = {}
+    for form in forms:
+        groups = [element for element in form.elements if not isinstance(element, Slot)]
+        said = {word for group in groups for some in group for word in some}
+        known.setdefault(form.intent, set()).update(said, form.extras)
+    return known
 
 
 def _slots(template: Template) -> _Slots | None:
@@ -185,16 +177,7 @@ def _task(said: Sequence[str], tasks: Lexicon) -> dict[str, Found] | None:
 
 def _number(said: Sequence[str], named: Sequence[Mention], parameter: Parameter) -> str | None:
     """The number that is said outside the names, as digits; empty where there is none, None where it is unclear."""
-    inside = {place for one in named for place in range(one.start, one.end)}
-    runs: list[list[str]] = []
-    is_open = False
-    for place, word in enumerate(said):
-        is_number = place not in inside and is_number_word(word) and word != "one"
-        if is_number and is_open:
-            runs[-1].append(word)
-        elif is_number:
-            runs.append([word])
-        is_open = is_number
+    runs = _runs(said, named)
     if not runs:
         return ""
     number = read_number(runs[0]) if len(runs) == 1 else None
@@ -206,3 +189,18 @@ def _number(said: Sequence[str], named: Sequence[Mention], parameter: Parameter)
 def _name(said: Sequence[str], one: Mention) -> str:
     words = said[one.start : one.end]
     return bare(" ".join(word for word in words if one.kind != "folder" or word not in FOLDER))
+
+
+def _runs(said: Sequence[str], named: Sequence[Mention]) -> list[list[str]]:
+    """The numbers that are said outside the names, word by word."""
+    inside = {place for one in named for place in range(one.start, one.end)}
+    runs: list[list[str]] = []
+    is_open = False
+    for place, word in enumerate(said):
+        is_number = place not in inside and is_number_word(word) and word != "one"
+        if is_number and is_open:
+            runs[-1].append(word)
+        elif is_number:
+            runs.append([word])
+        is_open = is_number
+    return runs

@@ -82,11 +82,14 @@ class Lexicon:
         forms = zip(self._phrases.texts, self._meanings, strict=True)
         return tuple(Found(value, spoken, form, 100.0) for form, meanings in forms for value, spoken in meanings)
 
-    def nearest(self, spans: Sequence[str]) -> list[list[Found]]:
-        """For each span of words the nearest names, best first, each value once."""
+    def nearest(self, spans: Sequence[str], least: float = 0.0) -> list[list[Found]]:
+        """For each span of words the nearest names, best first, each value once.
+
+        Below `least` they may be missing, or score less than they would.
+        """
         if not self._phrases:
             return [[] for _ in spans]
-        scores = likeness(Phrases.of([bare(span) for span in spans]), self._phrases)
+        scores = likeness(Phrases.of([bare(span) for span in spans]), self._phrases, least)
         width = min(NEAREST * 4, scores.shape[1])
         columns = cast("list[list[int]]", np.argpartition(-scores, width - 1, axis=1)[:, :width].tolist())
         return [self._found(row, scores[number]) for number, row in enumerate(columns)]

@@ -47,12 +47,14 @@ def sound(text: str) -> str:
     return "".join(_word_sound(word) for word in text.split())
 
 
-def likeness(these: Phrases, those: Phrases) -> Scores:
-    """Scores of shape (these, those)."""
+def likeness(these: Phrases, those: Phrases, least: float = 0.0) -> Scores:
+    """Scores of shape (these, those); below `least` they may be anything lower, which is quicker to tell."""
     if not these or not those:
         return np.zeros((len(these), len(those)), np.float32)
-    by_text = _cdist(these.texts, those.texts, scorer=fuzz.ratio, dtype=np.float32)
-    by_sound = _cdist(these.sounds, those.sounds, scorer=fuzz.ratio, dtype=np.float32)
+    # Half of it may be perfect.
+    half = max(0.0, 2 * least - 100)
+    by_text = _cdist(these.texts, those.texts, scorer=fuzz.ratio, dtype=np.float32, score_cutoff=half)
+    by_sound = _cdist(these.sounds, those.sounds, scorer=fuzz.ratio, dtype=np.float32, score_cutoff=half)
     return cast("Scores", (by_text + by_sound) / 2)
 
 

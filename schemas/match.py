@@ -127,7 +127,7 @@ class Match(Document):
         if self.kind is not MatchKind.ACCEPT or self.best is None:
             return True
         best = self.best
-        return best.has_text or best.is_guessed or not best.is_literal or best.score < SECOND_LOOK
+        return best.has_text or best.is_as_written or not best.is_literal or best.score < SECOND_LOOK
 
 
 @dataclass(frozen=True, slots=True)

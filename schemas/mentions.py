@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.lexicon import Found, Lexicon, article
+from schemas.match import MARGIN
 from schemas.small_words import words
 from schemas.wording import Words
 
@@ -41,7 +42,8 @@ def mentions(said: Sequence[str], lexicons: Mapping[str, Lexicon], least: float)
         (start, end) for start in range(len(said)) for end in range(start + 1, min(start + MAX_WORDS, len(said)) + 1)
     ]
     spans = [" ".join(said[start:end]) for start, end in places]
-    objects, folders = lexicons["object"].nearest(spans), lexicons["folder"].nearest(spans)
+    # The next name counts too, where it is near.
+    objects, folders = (lexicons[kind].nearest(spans, least - MARGIN) for kind in ("object", "folder"))
     possible: list[Mention] = []
     for (start, end), one, other in zip(places, objects, folders, strict=True):
         if one and one[0].score >= least:

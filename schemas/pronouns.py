@@ -13,6 +13,7 @@ from dataclasses import replace
 from schemas.beginnings import ASKS
 from schemas.lexicon import Lexicon
 from schemas.mentions import Mention, mentions, with_names
+from schemas.number_words import is_number_word
 from schemas.small_words import NOT_SO, SUPPOSING, TELLING, words
 from schemas.wording import Words, heard
 
@@ -21,7 +22,11 @@ _ONE, _TWO, _OWNER = words("it them this that those these"), words("them those t
 #: Words behind which a request may begin.
 _SEPARATORS = words("so and then please but now just")
 #: With them a question begins; and what is told, not asked.
-_ASKING, _PAST = words("how what which"), words("was were had did")
+_ASKING, _PAST = words("how what which"), words("was were had did should")
+_ASKING_HOW = frozenset({("how", "do"), ("how", "to"), ("how", "can"), ("how", "should"), ("how", "would")})
+#: Before things that have no known name, and that "it" may stand for as well; not so in "to the printer" and "a bit".
+_ARTICLES, _ASIDE = words("the a an this that another"), words("to for at in on by of from with about")
+_MEASURES = words("bit lot little minute second moment while few")
 #: Before a verb they make it somebody's, or something that is spoken of.
 _GOVERNING = words(
     """
@@ -34,7 +39,9 @@ _LEAST_NAME = 90.0
 #: Words before a request that name what it is about, at least.
 _LEAST_BEFORE = 2
 #: "I would like …" tells nothing.
-_TELLING = TELLING - {"would", "used"} | words("once might think thinking")
+_TELLING = TELLING - {"would", "used"} | words(
+    "once might think thinking should how wonder usually often always people wants hard easy"
+)
 _PAIR = 2
 
 
@@ -58,6 +65,9 @@ class Pronouns:
         texts: dict[str, None] = {}
         for place in begins:
             before = [one for one in found if one.end <= place]
+            pointing = (end for end in range(place, len(said)) if said[end] in _ONE | _TWO | _OWNER)
+            if _names_more(said[: next(pointing, place)], before):
+                continue
             after = any(one.start >= place for one in found)
             texts.update(dict.fromkeys(_anew(said, place, before, is_named=after)))
         origin = with_names(whole, found)
@@ -66,7 +76,7 @@ class Pronouns:
     def _may_begin(self, said: Sequence[str], place: int) -> bool:
         """Whether a request may begin at `place`, and nothing before it takes it back."""
         before = said[:place]
-        if said[place] in _PAST:
+        if said[place] in _PAST or said[place : place + 2] in _ASKING_HOW:
             return False
         if said[place - 1] == "so":
             return before[-2] not in NOT_SO and SUPPOSING.isdisjoint(before)
@@ -80,6 +90,25 @@ class Pronouns:
             return True
         is_pointing = not (_ONE | _TWO).isdisjoint(said[place + 1 : place + 3])
         return said[place] in self._verbs and is_pointing and said[place - 1] not in _GOVERNING
+
+
+def _names_more(said: Sequence[str], named: Sequence[Mention]) -> bool:
+    """Whether something else is named that may be meant, or another number than the name's is said beside it."""
+    inside = {place for one in named for place in range(one.start, one.end)}
+    beside = {place for one in named for place in (one.start - 1, one.end)}
+    for place, word in enumerate(said):
+        if place in beside and place not in inside and is_number_word(word):
+            return True
+        following = said[place + 1 : place + 2]
+        is_thing = bool(following) and place + 1 not in inside and following[0] not in _MEASURES
+        if (
+            word in _ARTICLES
+            and place not in inside
+            and is_thing
+            and not _ASIDE.intersection(said[max(0, place - 1) : place])
+        ):
+            return True
+    return False
 
 
 def _anew(said: Sequence[str], place: int, before: Sequence[Mention], *, is_named: bool) -> Iterator[str]:

@@ -8,8 +8,8 @@ three words and pieces of three and four letters, hashed (Weinberger et al., ICM
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from schemas.mentions import Mention
 from schemas.number_words import is_number_word
+from schemas.template import Template
 
 #: Weights of one label.
 WIDTH = 1 << 15
@@ -33,11 +34,19 @@ Features = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class RequestModel:
-    """`weights` of shape (WIDTH, labels), `bias` of shape (labels)."""
+    """`weights` of shape (WIDTH, labels), `bias` of shape (labels).
+
+    `marks` say by which forms it knew the templates: under the same name there may be another one.
+    """
 
     labels: tuple[str, ...]
     weights: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
+    marks: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def knows(self, template: Template) -> bool:
+        """Whether it was taught this template, not another of its name."""
+        return self.marks.get(template.name) == mark(template)
 
     def predict(self, features: Features) -> tuple[str, float]:
         """The likeliest label, and its probability, 0 to 1."""
@@ -45,6 +54,12 @@ class RequestModel:
         odds = np.exp(scores - scores.max())
         best = int(odds.argmax())
         return self.labels[best], float(odds[best] / odds.sum())
+
+
+def mark(template: Template) -> int:
+    """By what a template is known: what it is asked with, and what it takes."""
+    kinds = [f"{name}:{parameter.type}" for name, parameter in template.parameters.items()]
+    return crc32("\n".join([template.name, *kinds, *template.patterns]).encode())
 
 
 def features(said: Sequence[str], names: Sequence[Mention]) -> Features:

@@ -69,10 +69,10 @@ class Matcher:
         self, templates: Iterable[Template], remotes: Iterable[str] = (), model: RequestModel | None = None
     ) -> None:
         self._grammar = Grammar(templates)
-        self._guesses = None if model is None else Guesses(self._grammar.templates, model, self._grammar.verbs)
+        self._guesses = None if model is None else Guesses(self._grammar, model)
         self._layouts = Layouts(self._grammar)
         self._keywords = Keywords(self._grammar.keyword_forms)
-        self._closest = Closest(self._grammar.frames)
+        self._closest = Closest(self._grammar.frames, self._grammar.verbs)
         self._pronouns = Pronouns(self._grammar.verbs)
         self._fixed_lexicons = {"task": Lexicon.of_pairs(self._grammar.task_names())}
         choices: dict[str, list[tuple[str, str]]] = {}

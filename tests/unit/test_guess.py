@@ -130,3 +130,68 @@ def test_what_is_near_to_a_template_of_ones_own_is_left_to_it() -> None:
     over = Matcher([*load_catalog(), own], REMOTES, request_model())
     for said in ("turn the leek diary to a zip disc", "burn the leek diary to a zip disk would you"):
         assert over.match(said).intent == "burn"
+
+
+NUMBERED = Matcher(
+    load_catalog(), ["sisyphus:sales/price-list-2023.csv", "sisyphus:reports/annual-report-2019.txt"], request_model()
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "pop the price list 2024 in a zip",
+        "pop the 2024 price list in a zip",
+        "i have the annual report 2020 so zip it",
+        "my teacher asks how many words the annual report 2020 has got in it",
+        "pop the price list in a zip no leave it",
+        "pop the price list in a zip forget it",
+        "pop the price list in a zip scratch that",
+        "pop the price list in a zip just kidding",
+        "pop the price list in a zip provided that it is big",
+        "pop the price list in a zip in case anna needs it",
+        "pop the price list in a zip later",
+        "pop the price list in a zip on friday",
+        "pop the price list in a zip at five",
+        "pop the price list in a zip is what anna wants",
+        "at noon compress the price list",
+        "should i compress the price list",
+        "is it a good idea to zip the price list",
+        "how long would it take to compress the price list",
+        "it would be a shame to compress the price list",
+        "would it help to compress the price list",
+        "do we have to compress the price list",
+        "show me how to compress the price list",
+        "i could have compressed the price list",
+        "let us talk about compressing the price list",
+        "tom should compress the price list",
+        "anna can zip the price list",
+        "have anna zip the price list",
+        "email anna to compress the price list",
+        "would it be wrong to run the slow audit on the annual report",
+        "should i open the price list and zip it",
+        "is it hard to open the price list and zip it",
+        "bob wants to take the price list and zip it",
+        "we usually take the price list and zip it",
+        "to shrink the price list people zip it",
+        "the price list is big so how do i zip it",
+        "the price list is big so should we zip it",
+        "the tax form is longer than the price list so zip it",
+        "i have read the price list but the novel is too big so zip it",
+        "what are the five least common words in the annual report",
+    ],
+)
+def test_what_is_said_around_a_request_can_undo_it(said: str) -> None:
+    """Another year, taken back, put off, only asked about, somebody else's, or of something that has no name."""
+    assert NUMBERED.match("pop the price list in a zip").kind is MatchKind.ACCEPT
+    assert NUMBERED.match(said).kind is not MatchKind.ACCEPT
+    assert NUMBERED.match([Hypothesis(text=said, log_prob=-0.3)]).kind is not MatchKind.ACCEPT
+
+
+def test_another_template_of_a_shipped_name_is_not_guessed() -> None:
+    """The model knows what "compress" was when it learned."""
+    shipped = load_catalog().templates["compress"]
+    other = shipped.model_copy(update={"patterns": ("delete {source}",), "keywords": ()})
+    over = Matcher([other], REMOTES, request_model())
+    assert request_model().knows(shipped)
+    assert over.match("i was hoping to have the supplier letters zipped up before lunch").kind is MatchKind.UNKNOWN

@@ -11,6 +11,7 @@ from infra.template_catalog import load_catalog
 from schemas.match import Match, MatchKind, Reading, Reason
 from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED
 from voice.bot.understanding import Understanding
+from voice.services.errors import SpeechBusy
 from voice.services.hearing import Hearing, Look, Weight
 
 LOG = Reading.model_validate(
@@ -163,3 +164,23 @@ async def test_where_words_tell_nothing_the_sound_of_whole_sentences_may(sounds_
     assert ear is not None
     match = await ear.match(answer_expected=False)
     assert match.kind == kind
+
+
+async def test_a_guess_that_nothing_confirms_is_asked_back() -> None:
+    """The better recogniser is busy: what no form has, the small one alone may not start."""
+    MATCHES["pop it in a zip"] = Match(
+        kind=MatchKind.ACCEPT,
+        reason=Reason.CLEAR,
+        best=SURE_LOG.model_copy(update={"is_guessed": True, "is_as_written": True}),
+        text="x",
+    )
+
+    class Busy(_Ears):
+        async def look_again(self, pcm: bytes, heard: str) -> Look:
+            raise SpeechBusy("busy", 1.0)
+
+    understanding = Understanding(_Words(), lambda: False)
+    understanding.listen_to(lambda: _hearing("pop it in a zip", Busy("-")))
+    ear = understanding.take_heard()
+    assert ear is not None
+    assert (await ear.match(answer_expected=False)).kind is MatchKind.DOUBTFUL

@@ -19,4 +19,5 @@ def request_model() -> RequestModel:
     """Read it once; `benchmarks/train_requests.py` made it."""
     with np.load(shipped_folder() / FILE, allow_pickle=False) as kept:
         labels = tuple(str(label) for label in kept["labels"])
-        return RequestModel(labels, kept["weights"].astype(np.float32) * STEP, kept["bias"].astype(np.float32))
+        marks = dict(zip(labels, kept["marks"].tolist(), strict=True))
+        return RequestModel(labels, kept["weights"].astype(np.float32) * STEP, kept["bias"].astype(np.float32), marks)

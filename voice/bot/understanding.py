@@ -183,7 +183,7 @@ class _Heard:
     async def _closest(self, unsure: Match, again: Hearing) -> Match:
         """What words do not tell, whole sentences may: those most like what was written are held against the sound."""
         written = [self.hearing.text, again.text]
-        closest = self._words.closest(written)
+        closest = await asyncio.to_thread(self._words.closest, written)
         if not closest:
             return unsure
         weighing = verification.weigh_closest(self.hearing, closest, written)
@@ -212,13 +212,14 @@ def _is_only_near(first: Match) -> bool:
         and first.best is not None
         and not first.best.is_literal
         and not first.best.has_text
-        and not first.best.is_guessed
+        and not first.best.is_as_written
     )
 
 
 def _unconfirmed(first: Match) -> Match:
     """The verdict of the first look alone: what it took for a word that was only near is asked back."""
-    if first.kind is MatchKind.ACCEPT and first.best is not None and not first.best.is_literal:
+    is_unsure = first.best is not None and (not first.best.is_literal or first.best.is_as_written)
+    if first.kind is MatchKind.ACCEPT and is_unsure:
         return first.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
     return first
 
