@@ -34,7 +34,7 @@ TILL, STOCK, LETTERS, LEEKS = REMOTES
         ("the auditor is asking for a checksum on the till errors log", "checksum", {"source": TILL}),
         ("my teacher is asking how many words the leek diary has got in it", "count-words", {"source": LEEKS}),
         ("give us the thirty words that crop up most in the leek diary", "top-words", {"source": LEEKS, "count": "30"}),
-        ("send the leek diary through that report pipeline of yours", "report-pipeline", {"source": LEEKS}),
+        ("get that report pipeline busy with the leek diary", "report-pipeline", {"source": LEEKS}),
         ("have the stock list and the till errors got any differences", "compare", {"first": STOCK, "second": TILL}),
     ],
 )
