@@ -1,7 +1,7 @@
 """Learns the model of free requests (`schemas/request_model.py`) from corpora; takes half a minute.
 
-It learns from the sets `LEARNED`, so that only the others (held-out, fresh, free, unseen, blind) say how good it is.
-Nothing in it is left to chance: the same corpora give the same file.
+It learns from the sets `LEARNED`, never from held-out, fresh, free, unseen and blind. Nothing in it is left to
+chance: the same corpora give the same file.
 
 Usage: python -m benchmarks.train_requests
 """

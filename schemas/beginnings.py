@@ -11,7 +11,9 @@ from schemas.small_words import BETWEEN_LEAD_INS, DENYING, NOT_SO, SUPPOSING, TE
 from schemas.wording import plain
 
 #: What a request is for, behind it: "… so i know how long it is".
-_PURPOSE = re.compile(r" (?:so (?:i|we|you|they|that|it)|because|since|before|while|in order to|to (?:save|free)) ")
+_PURPOSE = re.compile(
+    r" (?:so (?:i|we|you|they|that|it)|because|since|before (?:i|we)|while (?:i|we)|in order to|to (?:save|free)) "
+)
 #: The same before it: "to save some space | compress …", and the least and the most words that has.
 _REASON = re.compile(r"(?:(?:so|um|well|okay) )?(?:to|so (?:that )?(?:i|we)|before (?:i|we)|in order to) ")
 _MIN_REASON, _MAX_REASON = 3, 10

@@ -37,8 +37,10 @@ _ASKING_ABOUT = frozenset(
     | {("how", "long"), ("wonder", "if"), ("wonder", "whether"), ("shame", "to"), ("good", "idea"), ("bad", "idea")}
 )
 _POSSIBLE = words("possible okay ok alright great lovely helpful")
-#: The opposites of what is asked for.
-_OPPOSITES = words("least rarest fewest longest shortest uncommon")
+#: The opposites of what is asked for; and what is only said to be done now and then.
+_OPPOSITES, _HABITS = words("least rarest fewest longest shortest uncommon"), words("usually normally always sometimes")
+#: Behind a name they tell what has become of it: "the letter is compressed".
+_TELLING = words("is are was were")
 _MODALS = words("should can will could would might must")
 _SELF = words("you i we it they he she there that this what which who")
 #: With them begins when it should be done: "at noon …".
@@ -56,7 +58,7 @@ def makes_it_none(said: Sequence[str], named: Sequence[Mention], verbs: Collecti
         verbs: what, denied, is not to be done.
         label: what it was taken for.
     """
-    if not _OPPOSITES.isdisjoint(said) or (said and said[0] in DOING_MORE - set(verbs) | _AT):
+    if not (_OPPOSITES | _HABITS).isdisjoint(said) or (said and said[0] in DOING_MORE - set(verbs) | _AT):
         return True
     is_none = _is_denied(said, verbs) or _goes_on(said, named)
     return is_none or (label not in CONTROLS and (_is_asked_about(said, label) or _is_of_others(said, named, verbs)))
@@ -113,6 +115,8 @@ def _is_of_others(said: Sequence[str], named: Sequence[Mention], verbs: Collecti
 def _goes_on(said: Sequence[str], named: Sequence[Mention]) -> bool:
     """Whether behind the last name something is taken back, made conditional, or more is asked for than can be done."""
     behind = list(said[named[-1].end :]) if named else []
+    if behind and behind[0] in _TELLING and behind[-1].endswith("ed"):
+        return True
     for word, following in pairwise([*behind, ""]):
         is_condition = word in _CONDITIONS and following != "you"
         is_negated = (word == "not" and following in _NOT_AT_ALL) or (word == _NO and following not in _NO_HASTE)

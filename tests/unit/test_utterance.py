@@ -25,20 +25,20 @@ def heard(*texts: tuple[str, float]) -> list[Hypothesis]:
 
 
 def test_corpora_are_large_enough() -> None:
-    """The figures rest on well over 120 commands and 140 near misses, of which most were never tuned on."""
+    """The figures rest on well over 120 commands and 140 near misses, of which many are never learned from."""
     assert sum(len(commands(which)) for which in SETS[1:]) >= 200
     assert sum(len(lines(f"near-misses-{which}.txt")) for which in SETS[1:]) >= 300
 
 
 @pytest.mark.parametrize("which", SETS)
 def test_free_wordings_are_understood(which: str) -> None:
-    """97 % of the commands are right (of those in any words at all 87 %, of the oddest three of four), none is wrong."""
+    """97 % of the commands are right (of those in any words at all 90 %, of the oddest three of four), none is wrong."""
     over, wanted = MATCHERS[which], commands(which)
     results = [verdict(over.match(command.text), command) for command in wanted]
     assert len(names(which)) >= 20
     assert results.count("wrong") == 0
     assert results.count("right") / len(wanted) >= (
-        0.74 if which in LOOSE else 0.87 if which in {"wide", "blind"} else 0.97
+        0.74 if which in LOOSE else 0.9 if which in {"wide", "blind"} else 0.97
     )
 
 
