@@ -28,8 +28,8 @@ from schemas.match import Hypothesis, Match, MatchKind, Reading
 from schemas.utterance import Matcher
 from voice.bot.catalog import MAX_HINTS
 from voice.bot.hints import sentence_with
+from voice.bot.proposals import REPAIRED, REPAIRED_RIVALS, SKETCHED, SKETCHED_RIVALS
 from voice.bot.understanding import Understanding
-from voice.bot.verification import SKETCHED_CLOSEST, SKETCHED_RIVALS
 from voice.services.errors import SpeechBusy
 from voice.services.hearing import Hearing, Look, Weight
 from voice.services.weight_pins import BASE, TINY
@@ -39,8 +39,8 @@ from voice.services.whisper_model import WhisperModel
 HEARD = CORPUS / "heard.jsonl"
 VOICES = ("flite rms", "flite slt", "flite awb", "flite kal16", "espeak en-us", "espeak en-gb")
 #: How many voices say each command of a set, and how many of its near misses are spoken (one in …); others none.
-TWICE = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "unseen": 2, "blind": 2}
-NEAR_MISSES = {"tune": 1, "held-out": 1, "fresh": 1, "free": 3, "unseen": 1, "blind": 1}
+TWICE = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "unseen": 2, "blind": 2, "blind2": 1, "loose11": 2}
+NEAR_MISSES = {"tune": 1, "held-out": 1, "fresh": 1, "free": 3, "unseen": 1, "blind": 1, "blind2": 2, "loose11": 1}
 #: Sketched texts that are kept of an utterance.
 MAX_KEPT = 8
 #: Hz, what the recognisers take.
@@ -183,7 +183,11 @@ class Vocabulary:
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         """The requests most like what was said."""
-        return self._over.closest(said, SKETCHED_CLOSEST, SKETCHED_RIVALS)
+        return self._over.closest(said, SKETCHED, SKETCHED_RIVALS)
+
+    def repaired(self, said: Sequence[str]) -> Sequence[Reading]:
+        """The requests that a few misheard words make of what was said, and their rivals."""
+        return self._over.repaired(said, REPAIRED, REPAIRED_RIVALS)
 
 
 def meant(over: Matcher, hearing: Hearing) -> Match:

@@ -21,8 +21,10 @@ from voice.bot.requests import request_model
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "benchmarks" / "corpus"
-LOOSE = tuple(f"loose{number}" for number in range(1, 9))
-SETS = ("tune", "held-out", "fresh", "free", "wide", "unseen", "blind", *LOOSE)
+LOOSE = tuple(f"loose{number}" for number in range(1, 20))
+#: Sets of sentences that only sound like requests, in the words of requests.
+TOLD = ("told1", "told2", "told3", "told4", "told-blind", "told-blind2")
+SETS = ("tune", "held-out", "fresh", "free", "wide", "unseen", "blind", "blind2", *LOOSE)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from schemas.control import CONTROLS
 from schemas.foreign import DOING_MORE
 from schemas.lead_ins import DENIED
 from schemas.mentions import Mention
+from schemas.number_words import is_number_word
 from schemas.small_words import BEHIND, GLUE, GOING_ON, LIGHT, words
 from schemas.wording import FILLERS
 
@@ -27,14 +27,20 @@ _TAKING_BACK = words(
     next monday tuesday wednesday thursday friday saturday sunday morning afternoon evening
     """
 )
+#: The last two words of what is taken back in the same breath.
+_TAKEN_BACK = frozenset(
+    {("never", "mind"), ("forget", "it"), ("forget", "that"), ("scratch", "that"), ("leave", "it"), ("skip", "it")}
+    | {("skip", "that"), ("drop", "it"), ("drop", "that"), ("disregard", "that"), ("my", "mind")}
+)
 _AND, _NO, _NO_HASTE = words("and then"), "no", words("rush hurry skimping problem need worries")
 #: Behind them may follow any words: they say why.
 _REASONS = GOING_ON | words("before while as my our his her their")
 #: Pairs of words that ask about doing something, or say who else should do it; and what makes a request of them again.
 _ASKING_ABOUT = frozenset(
-    {("should", "i"), ("should", "we"), ("how", "to"), ("how", "do"), ("how", "should"), ("would", "it"), ("is", "it")}
-    | {("could", "have"), ("should", "have"), ("would", "have"), ("talk", "about"), ("do", "we"), ("do", "i")}
-    | {("how", "long"), ("wonder", "if"), ("wonder", "whether"), ("shame", "to"), ("good", "idea"), ("bad", "idea")}
+    {("should", "i"), ("should", "we"), ("would", "it"), ("is", "it"), ("do", "we"), ("do", "i"), ("talk", "about")}
+    | {("how", "to"), ("how", "do"), ("how", "should"), ("how", "would"), ("how", "long"), ("shame", "to")}
+    | {("could", "have"), ("should", "have"), ("would", "have"), ("wonder", "if"), ("wonder", "whether")}
+    | {("good", "idea"), ("bad", "idea")}
 )
 _POSSIBLE = words("possible okay ok alright great lovely helpful")
 #: The opposites of what is asked for; and what is only said to be done now and then.
@@ -43,25 +49,40 @@ _OPPOSITES, _HABITS = words("least rarest fewest longest shortest uncommon"), wo
 _TELLING = words("is are was were")
 _MODALS = words("should can will could would might must")
 _SELF = words("you i we it they he she there that this what which who")
+#: Others, who do it by themselves.
+_OTHERS = words("people they everybody everyone somebody someone he she")
 #: With them begins when it should be done: "at noon …".
 _AT = words("at on after")
 #: Whose wish is not theirs alone: "my editor wants to know".
 _KNOWING = words("know see have hear get")
 
 
-def makes_it_none(said: Sequence[str], named: Sequence[Mention], verbs: Collection[str], label: str) -> bool:
-    """Whether it is denied, taken back, conditional, put off, asked about, or somebody else's.
+def makes_it_none(
+    said: Sequence[str], named: Sequence[Mention], verbs: Collection[str], known: Collection[str]
+) -> bool:
+    """Whether it is put off or taken back, a habit, asked about, or another one's wish, whatever else it may be like.
 
     Args:
         said: the words.
         named: where names stand.
-        verbs: what, denied, is not to be done.
-        label: what it was taken for.
+        verbs: what may be asked for.
+        known: the words of the request that it was taken for.
     """
     if not (_OPPOSITES | _HABITS).isdisjoint(said) or (said and said[0] in DOING_MORE - set(verbs) | _AT):
         return True
-    is_none = _is_denied(said, verbs) or _goes_on(said, named)
-    return is_none or (label not in CONTROLS and (_is_asked_about(said, label) or _is_of_others(said, named, verbs)))
+    if named and tuple(said[named[-1].end :][-2:]) in _TAKEN_BACK:
+        return True
+    return _is_asked_about(said, known) or _is_done_by_others(said, verbs) or _is_timed(said, named, known)
+
+
+def may_make_it_none(said: Sequence[str], named: Sequence[Mention], verbs: Collection[str]) -> bool:
+    """Whether there are words with which it may be denied, taken back, conditional, or somebody else's business."""
+    return _is_denied(said, verbs) or _goes_on(said, named) or _is_of_others(said, named, verbs)
+
+
+def may_be_undone(said: Sequence[str]) -> bool:
+    """Whether "and zip …" may have been "unzip …"."""
+    return len(said) > 1 and said[0] == "and" and f"un{said[1]}" in DOING_MORE
 
 
 def is_explained(said: Sequence[str], named: Sequence[Mention], known: Collection[str]) -> bool:
@@ -80,6 +101,12 @@ def is_explained(said: Sequence[str], named: Sequence[Mention], known: Collectio
     return True
 
 
+def _is_timed(said: Sequence[str], named: Sequence[Mention], known: Collection[str]) -> bool:
+    """Whether it ends with its hour: "zip the letter at five", not "… the board meets at five"."""
+    between = set(said[named[-1].end : -2]) if named else set[str]()
+    return len(said) > 1 and said[-2] == "at" and is_number_word(said[-1]) and between <= GLUE.union(known)
+
+
 def _is_denied(said: Sequence[str], verbs: Collection[str]) -> bool:
     """Whether something is said not to be done: "do not compress", "never have to"."""
     return any(
@@ -87,9 +114,9 @@ def _is_denied(said: Sequence[str], verbs: Collection[str]) -> bool:
     )
 
 
-def _is_asked_about(said: Sequence[str], label: str) -> bool:
+def _is_asked_about(said: Sequence[str], known: Collection[str]) -> bool:
     for place, pair in enumerate(pairwise(said)):
-        is_length = pair == ("how", "long") and label == "count-words"
+        is_length = pair == ("how", "long") and "long" in known
         following = said[place + 2 : place + 4]
         is_request = not _POSSIBLE.isdisjoint(following[1:] if following[:1] == ("be",) else following[:1])
         if pair in _ASKING_ABOUT and not is_length and not is_request:
@@ -97,13 +124,20 @@ def _is_asked_about(said: Sequence[str], label: str) -> bool:
     return False
 
 
+def _is_done_by_others(said: Sequence[str], verbs: Collection[str]) -> bool:
+    """Whether somebody else does it, or wants to: "people zip it", "bob wants to take the letter and zip it"."""
+    return any(
+        (pair == ("wants", "to") and _KNOWING.isdisjoint(said[place + 2 : place + 3]))
+        or (pair[0] in _OTHERS and pair[1] in verbs)
+        for place, pair in enumerate(pairwise(said))
+    )
+
+
 def _is_of_others(said: Sequence[str], named: Sequence[Mention], verbs: Collection[str]) -> bool:
-    """Whether somebody else wants, should, can or will: "anna can zip it"; not "the letter should be zipped"."""
+    """Whether somebody else should, can or will: "anna can zip it"; not "the letter should be zipped"."""
     ends = {one.end for one in named}
     known = _SELF | GLUE
     for place, (word, following) in enumerate(pairwise(said)):
-        if word == "wants" and following == "to" and _KNOWING.isdisjoint(said[place + 2 : place + 3]):
-            return True
         if word == "have" and following not in known and not set(verbs).isdisjoint(said[place + 2 : place + 3]):
             return True
         is_subject = place > 0 and place not in ends and said[place - 1] not in known

@@ -237,6 +237,12 @@ def least_name(form: str) -> float:
     return ACCEPT_NAME + SHORT_NAME_STEP * max(0, LONG_NAME - len(form)) if form else 0.0
 
 
+def doubted(match: Match) -> Match:
+    """The same, to be asked back whatever the sound says: it would only confirm the words."""
+    best = match.best and match.best.model_copy(update={"is_as_written": True})
+    return match.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE, "best": best})
+
+
 def verdict(ranked: Sequence[Candidate], text: str, *, is_faint: bool, is_typed: bool) -> Match:
     """Decide on the meanings of an utterance, best first, each meaning once.
 

@@ -18,6 +18,9 @@ MAX_WORDS = 6
 #: Say of the name beside them that it is a folder's.
 FOLDER = words("folder directory")
 
+#: Before the name of a folder.
+_HOLDING = words("in under of inside within from all")
+
 
 @dataclass(frozen=True, slots=True)
 class Mention:
@@ -58,6 +61,20 @@ def mentions(said: Sequence[str], lexicons: Mapping[str, Lexicon], least: float)
         if all(one.end <= other.start or one.start >= other.end for other in taken):
             taken.append(one)
     return sorted(taken, key=lambda one: one.start)
+
+
+def bare_folders(said: Sequence[str], lexicons: Mapping[str, Lexicon], least: float) -> list[Mention]:
+    """The names of folders that are not called so, where they can be nothing else: "everything in accounts"."""
+    places = [
+        (start, end) for start in range(len(said)) for end in range(start + 1, min(start + MAX_WORDS, len(said)) + 1)
+    ]
+    found = lexicons["folder"].nearest([" ".join(said[start:end]) for start, end in places], least - MARGIN)
+    known = [
+        (place, names)
+        for place, names in zip(places, found, strict=True)
+        if names and names[0].score >= least and said[place[0] - 1 : place[0]] and said[place[0] - 1] in _HOLDING
+    ]
+    return [Mention(*place, "folder", names[0], _lead(names)) for place, names in known]
 
 
 def with_names(whole: Words, named: Sequence[Mention]) -> str:

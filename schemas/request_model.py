@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from schemas.mentions import Mention
 from schemas.number_words import is_number_word
+from schemas.phrase_model import PhraseModel
 from schemas.template import Template
 
 #: Weights of one label.
@@ -36,13 +37,15 @@ Features = npt.NDArray[np.int64]
 class RequestModel:
     """`weights` of shape (WIDTH, labels), `bias` of shape (labels).
 
-    `marks` say by which forms it knew the templates: under the same name there may be another one.
+    `marks` say by which forms it knew the templates: under the same name there may be another one. `phrases` tell free
+    text; without them a request that takes some is not guessed.
     """
 
     labels: tuple[str, ...]
     weights: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
     marks: Mapping[str, int] = field(default_factory=dict[str, int])
+    phrases: PhraseModel | None = None
 
     def knows(self, template: Template) -> bool:
         """Whether it was taught this template, not another of its name."""

@@ -26,7 +26,8 @@ RESULTS_FOLDER = "results/"
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LETTERS_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
-_MACHINE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|(?=\w*\d)(?=\w*[A-Za-z])\w{20,}|[0-9a-f]{12,}")
+#: A UUID, a hash, or a long run in which letters and digits come by turns; "QuarterlySalesReport2024" is a name.
+_MACHINE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{12,}|(?=[A-Za-z0-9]{20})(?:[A-Za-z]+[0-9]+){3}")
 #: How extensions are said where they tell two names apart.
 _EXTENSIONS = {
     "txt": "text",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from schemas.caveats import may_be_undone
 from schemas.closest import Closest
 from schemas.control import ANSWERS, CONTROLS
 from schemas.free_text import text_span
@@ -27,10 +28,12 @@ from schemas.match import (
     MatchKind,
     Reading,
     Reason,
+    doubted,
     verdict,
 )
 from schemas.number_words import read_number
 from schemas.pronouns import Pronouns
+from schemas.repair import Repairs
 from schemas.request_model import RequestModel
 from schemas.spoken_name import folder_names, object_names
 from schemas.strangers import strangers
@@ -49,6 +52,8 @@ UNFINISHED_COST = 4.0
 LETTER_BONUS = 0.3
 #: Hypotheses that are looked at.
 MAX_HYPOTHESES = 8
+#: Words of what the model is asked about.
+MAX_GUESSED = 60
 #: Words that a name has at most where it is looked for in the whole of what was said.
 _SPAN = 5
 
@@ -73,6 +78,7 @@ class Matcher:
         self._layouts = Layouts(self._grammar)
         self._keywords = Keywords(self._grammar.keyword_forms)
         self._closest = Closest(self._grammar.frames, self._grammar.verbs)
+        self._repairs = Repairs(self._grammar)
         self._pronouns = Pronouns(self._grammar.verbs)
         self._fixed_lexicons = {"task": Lexicon.of_pairs(self._grammar.task_names())}
         choices: dict[str, list[tuple[str, str]]] = {}
@@ -105,7 +111,7 @@ class Matcher:
         """
         utterances = _heard(said)
         if not utterances:
-            return Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING)
+            return self._rambled(said)
         text, top = next(iter(utterances.values()))
         utterances |= self._resolved(text, top)
         best: dict[tuple[str, ...], Candidate] = {}
@@ -116,14 +122,29 @@ class Matcher:
         ranked = sorted(_complete(best.values()), key=lambda c: (-c.standing, c.meaning))
         is_faint = len(text.words) <= FEW_WORDS and top < LEAST_LOG_PROB
         match = verdict(ranked, text.text, is_faint=is_faint, is_typed=isinstance(said, str))
+        if not isinstance(said, str) and match.kind is MatchKind.ACCEPT:
+            match = doubted(match) if may_be_undone(text.words) else match
         if self._guesses is None:
             return match
-        if is_faint or match.kind is MatchKind.ACCEPT or self._layouts.refuse(text.words):
+        if is_faint or match.kind is MatchKind.ACCEPT:
             return self._guesses.completed(match, text, self._lexicons)
         is_open = answer_expected and match.reason is Reason.TIE
         if is_open or (match.best is not None and not self._guesses.knows(match.best.intent)):
             return match
-        return guessed(match, self._guesses.guess(text, self._lexicons), is_typed=isinstance(said, str))
+        guess = self._guesses.guess(text, self._lexicons, is_refused=self._layouts.refuse(text.words))
+        return guessed(match, guess, is_typed=isinstance(said, str))
+
+    def _rambled(self, said: str | Sequence[Hypothesis]) -> Match:
+        """What is meant by more words than are laid out; only the model may tell."""
+        nothing = Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING)
+        if self._guesses is None or not said:
+            return nothing
+        text = said if isinstance(said, str) else max(said, key=lambda hypothesis: hypothesis.log_prob).text
+        whole = heard(text)
+        if not 0 < len(whole.words) <= MAX_GUESSED:
+            return nothing
+        guess = self._guesses.guess(whole, self._lexicons, is_refused=self._layouts.refuse(whole.words))
+        return guessed(nothing.model_copy(update={"text": text}), guess, is_typed=isinstance(said, str))
 
     def name(self, said: str | Sequence[Hypothesis], kind: str = "object") -> tuple[Found, ...]:
         """The names nearest to `said` alone, best first: the answer to "which one?"."""
@@ -149,6 +170,16 @@ class Matcher:
         if any(self._layouts.refuse(heard(text).words) for text in said):
             return []
         return self._closest.find(said, self._lexicons, limit, rivals)
+
+    def repaired(self, said: Sequence[str], limit: int, rivals: int) -> list[Reading]:
+        """The requests that a few misheard words make of `said`, and their rivals; see `Repairs.find`."""
+        return self._repairs.find(said, self._lexicons, self._asked, limit, rivals)
+
+    def _asked(self, text: str) -> Reading | None:
+        """The task that a text clearly asks for, if it takes no free words, which would fit anything."""
+        match = self.match([Hypothesis(text=text)])
+        is_task = match.kind is MatchKind.ACCEPT and match.intent not in CONTROLS
+        return match.best if is_task and match.best and not match.best.has_text else None
 
     def _resolved(self, text: Words, log_prob: float) -> dict[tuple[str, ...], tuple[Words, float]]:
         """What the likeliest hypothesis asks for where it points back to a name; a little less likely for that."""

@@ -36,6 +36,10 @@ from schemas.wording import heard, plain
         ("...", ""),
         ("отчёт.txt", ""),
         ("3f9a7c2e-11aa-22bb-8d1e-000000000000.bin", ""),
+        ("9f86d081884c7d659a2feaa0c55ad015.bin", ""),
+        ("dQw4w9WgXcQabc12345xyz.bin", ""),
+        ("insurance_claims_2023.txt", "insurance claims twenty twenty three"),
+        ("QuarterlySalesReport2024.csv", "quarterly sales report twenty twenty four"),
     ],
 )
 def test_name_is_said_as_people_say_it(key: str, spoken: str) -> None:

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.matching import LOOSE, SETS, Command, commands, fragments, is_wrong_task, lines, matcher, names, verdict
+from benchmarks.matching import (
+    LOOSE,
+    SETS,
+    TOLD,
+    Command,
+    commands,
+    fragments,
+    is_wrong_task,
+    lines,
+    matcher,
+    names,
+    verdict,
+)
 from infra.template_catalog import load_catalog
 from schemas.control import CONTROL_PATTERNS, ControlIntent
 from schemas.lexicon import Lexicon
@@ -32,14 +44,13 @@ def test_corpora_are_large_enough() -> None:
 
 @pytest.mark.parametrize("which", SETS)
 def test_free_wordings_are_understood(which: str) -> None:
-    """97 % of the commands are right (of those in any words at all 90 %, of the oddest three of four), none is wrong."""
+    """97 % of the commands are right, of those in any words at all, whether learned from or not, 93 %; none is wrong."""
     over, wanted = MATCHERS[which], commands(which)
     results = [verdict(over.match(command.text), command) for command in wanted]
     assert len(names(which)) >= 20
     assert results.count("wrong") == 0
-    assert results.count("right") / len(wanted) >= (
-        0.74 if which in LOOSE else 0.9 if which in {"wide", "blind"} else 0.97
-    )
+    is_any_words = which in {"wide", "blind", "blind2", *LOOSE}
+    assert results.count("right") / len(wanted) >= (0.93 if is_any_words else 0.97)
 
 
 @pytest.mark.parametrize("which", SETS)
@@ -50,6 +61,14 @@ def test_near_misses_are_not_taken_for_commands(which: str) -> None:
     assert len(accepted) <= 0.01 * len(texts), accepted
 
 
+@pytest.mark.parametrize("which", TOLD)
+def test_requests_that_are_none_are_not_taken_for_some(which: str) -> None:
+    """Of what only a few words make no request 1 % is accepted where it was learned from, 3 % where it was not."""
+    over, texts = matcher(which), lines(f"near-misses-{which}.txt")
+    accepted = [text for text in texts if over.match(text).kind is MatchKind.ACCEPT]
+    assert len(accepted) <= (0.03 if "blind" in which else 0.01) * len(texts), accepted
+
+
 @pytest.mark.parametrize("which", SETS)
 def test_cut_off_command_starts_no_other_task(which: str) -> None:
     """No beginning and no ending of a command is taken for a request that was not made.
@@ -57,7 +76,7 @@ def test_cut_off_command_starts_no_other_task(which: str) -> None:
     A third of them here, of the largest sets less; ``benchmarks/matching.py`` goes over all.
     """
     over, templates = MATCHERS[which], set(CATALOG.templates)
-    step = 9 if which in {"free", "wide", *LOOSE} else 3
+    step = 24 if which in LOOSE else 9 if which in {"free", "wide", "blind", "blind2"} else 3
     wrong = [
         fragment
         for number, command in enumerate(commands(which))

@@ -7,16 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from infra.template_catalog import load_catalog
-from schemas.closest import FOREIGN
 from schemas.match import Match, MatchKind, Reading, Reason
 from voice.bot import verification
 from voice.bot.verification import (
-    CLOSEST_GAP,
-    CLOSEST_GAP_AGREED,
-    CLOSEST_GAP_NAMELESS,
-    CLOSEST_LEAD,
-    MAX_CLOSEST,
-    MAX_RIVALS,
     SURE_GAP,
     SURE_NATS,
     WRONG_GAP,
@@ -168,86 +161,6 @@ async def test_a_word_that_is_only_near_is_confirmed_at_a_glance() -> None:
     assert not await verification.confirms(Hearing(heard), accepted, TEMPLATES)
 
 
-def closest(intent: str, gap: float, log_prob: float = -10.0, source: str = "error log") -> Weighed:
-    return weighed(reading(intent, source, is_literal=False), gap, log_prob)
-
-
-UNKNOWN = match(MatchKind.UNKNOWN)
-
-
-def test_a_sentence_that_only_the_sound_suggests_is_acted_on_where_it_is_sure() -> None:
-    """Both recognisers wrote something else, each in its way, and nothing else is near."""
-    found = [closest("compress", CLOSEST_GAP), closest("checksum", 5.0, -10.0 - CLOSEST_LEAD)]
-    verdict = verification.chosen(UNKNOWN, found, ["sip the error log", "zap the error log"])
-    assert (verdict.kind, verdict.intent) == (MatchKind.ACCEPT, "compress")
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        [],
-        [closest("compress", CLOSEST_GAP + 0.1)],
-        [closest("compress", 1.0), closest("checksum", 1.2, -9.0 - CLOSEST_LEAD)],
-        [closest("compress", 1.0), closest(FOREIGN, 1.2, -9.0 - CLOSEST_LEAD)],
-        [closest(FOREIGN, 0.1)],
-        [weighed(reading(is_literal=False), 1.0, nats=SURE_NATS + 1)],
-        [closest("status", CLOSEST_GAP_NAMELESS + 0.1)],
-    ],
-    ids=["no sound", "unlikely", "two tasks", "a rival near", "a rival", "long", "small talk"],
-)
-def test_a_sentence_that_the_sound_is_not_sure_of_is_left(found: list[Weighed]) -> None:
-    """It stays what the words made of it."""
-    assert verification.chosen(UNKNOWN, found, ["sip the error log", "zap the error log"]) == UNKNOWN
-
-
-def test_what_both_recognisers_wrote_is_harder_to_doubt() -> None:
-    """ "Count the rows" is one word from "count the words", and was heard as it was said, twice."""
-    found = [closest("count-words", CLOSEST_GAP_AGREED + 0.1)]
-    assert (
-        verification.chosen(UNKNOWN, found, ["Count the rows of the error log.", "count the rows of the error log"])
-        == UNKNOWN
-    )
-    assert (
-        verification.chosen(
-            UNKNOWN, found, ["Count the rows of the error log.", "Count the rose of the error log"]
-        ).kind
-        is MatchKind.ACCEPT
-    )
-
-
-def test_a_sentence_that_goes_on_is_not_taken_for_its_beginning() -> None:
-    """The models do not weigh an end."""
-    said = ["sip the error log of my neighbour"]
-    assert verification.chosen(UNKNOWN, [closest("compress", 1.0)], said) == UNKNOWN
-
-
-async def test_the_sound_weighs_the_nearest_sentences_and_their_rivals() -> None:
-    """A sketch of all by the small model, both models for the likeliest of each kind."""
-    asked: list[Sequence[str]] = []
-
-    class Ears:
-        async def look_again(self, pcm: bytes, heard: str) -> Look:
-            raise AssertionError
-
-        async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
-            return [self._weight(text) for text in texts]
-
-        async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
-            asked.append(texts)
-            return [self._weight(text) for text in texts]
-
-        def _weight(self, text: str) -> Weight:
-            return Weight(-2.0 if "error log" in text.lower() else -50.0, 5)
-
-    sentences = [reading("compress", f"{name} log") for name in ("a", "b", "error", "c", "d", "e")]
-    rivals = [reading(FOREIGN, f"{name} log") for name in ("f", "g", "h")]
-    hearing = Hearing(Look((("sip the error log", -0.2),), 0.0), b"pcm", Ears())
-    found = await verification.weigh_closest(hearing, [*sentences, *rivals], ["sip the error log"])
-    assert found[0].reading == sentences[2]
-    assert len(found) == MAX_CLOSEST + MAX_RIVALS
-    assert len(asked) == 1
-
-
 def test_what_was_written_proves_nothing_of_itself() -> None:
     """A guess stays as sure as it was: the sound is asked only about other sentences, and may contradict it."""
     guess = reading("count-words", is_guessed=True, is_as_written=True)
@@ -255,3 +168,22 @@ def test_what_was_written_proves_nothing_of_itself() -> None:
     accepted = match(MatchKind.ACCEPT, guess)
     assert verification.verified(accepted, [weighed(reading(), SURE_GAP + 1)]) == accepted
     assert verification.verified(accepted, [weighed(reading(), 0.5)]).kind is MatchKind.DOUBTFUL
+
+
+@pytest.mark.parametrize(
+    ("is_literal", "is_guessed", "written", "kind"),
+    [
+        (False, False, ["edit the error log", "edit the error log"], MatchKind.DOUBTFUL),
+        (False, False, ["edit the error log", "audit the error log"], MatchKind.ACCEPT),
+        (True, False, ["edit the error log", "edit the error log"], MatchKind.ACCEPT),
+        (True, True, ["delete the error log", "dill eat the error log"], MatchKind.DOUBTFUL),
+        (True, False, ["and zip the error log", "And sip the error log."], MatchKind.DOUBTFUL),
+        (True, True, ["i share a log so zip it", "i chair a log so zip it"], MatchKind.ACCEPT),
+    ],
+)
+def test_what_was_written_of_something_else_is_not_done(
+    is_literal: bool, is_guessed: bool, written: list[str], kind: MatchKind
+) -> None:
+    """Both wrote a verb that nothing here does; or one of them wrote it first, and no form has the rest."""
+    one = reading("audit", is_literal=is_literal, is_guessed=is_guessed)
+    assert verification.undisputed(match(MatchKind.ACCEPT, one), written).kind is kind

@@ -17,8 +17,8 @@ from schemas.match import Hypothesis, Match, Reading
 from schemas.template import Template
 from schemas.utterance import Matcher
 from voice.bot.hints import sentence_with
+from voice.bot.proposals import REPAIRED, REPAIRED_RIVALS, SKETCHED, SKETCHED_RIVALS
 from voice.bot.requests import request_model
-from voice.bot.verification import SKETCHED_CLOSEST, SKETCHED_RIVALS
 
 log = get_logger(__name__)
 
@@ -69,7 +69,11 @@ class Vocabulary:
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         """The requests most like what was said, and their rivals, where no form fits it."""
-        return self._matcher.closest(said, SKETCHED_CLOSEST, SKETCHED_RIVALS)
+        return self._matcher.closest(said, SKETCHED, SKETCHED_RIVALS)
+
+    def repaired(self, said: Sequence[str]) -> Sequence[Reading]:
+        """The requests that a few misheard words make of what was said, and their rivals."""
+        return self._matcher.repaired(said, REPAIRED, REPAIRED_RIVALS)
 
     def hints(self, heard: str) -> str:
         """For the recogniser: all names where they are few, else those that are near to `heard`."""

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from infra.template_catalog import shipped_folder
+from schemas.phrase_model import PhraseModel
 from schemas.request_model import RequestModel
 
 FILE = "requests.npz"
@@ -20,4 +21,5 @@ def request_model() -> RequestModel:
     with np.load(shipped_folder() / FILE, allow_pickle=False) as kept:
         labels = tuple(str(label) for label in kept["labels"])
         marks = dict(zip(labels, kept["marks"].tolist(), strict=True))
-        return RequestModel(labels, kept["weights"].astype(np.float32) * STEP, kept["bias"].astype(np.float32), marks)
+        weights, phrases = (kept[name].astype(np.float32) * STEP for name in ("weights", "phrases"))
+        return RequestModel(labels, weights, kept["bias"].astype(np.float32), marks, PhraseModel(phrases))

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from schemas.match import Match, MatchKind, Reading, Reason
 from schemas.template import Template
-from voice.bot import verification
+from voice.bot import proposals, verification
 from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED, Patience
 from voice.services.hearing import Hearing
 
@@ -47,6 +47,10 @@ class Words(Protocol):
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         """The requests most like what was said, and their rivals, where no form fits it."""
+        ...
+
+    def repaired(self, said: Sequence[str]) -> Sequence[Reading]:
+        """The requests that a few misheard words make of what was said, and their rivals."""
         ...
 
 
@@ -171,7 +175,9 @@ class _Heard:
         is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
         settled = first if is_invented else settle(first, second)
         held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
-        return held if held.kind is MatchKind.ACCEPT or is_invented else await self._closest(held, again)
+        if held.kind is not MatchKind.ACCEPT and not is_invented:
+            held = await self._proposed(held, again)
+        return verification.undisputed(held, [hearing.text, again.text])
 
     async def _held_against_sound(self, settled: Match, readings: Sequence[Reading], again: Hearing) -> Match:
         if not readings:
@@ -180,14 +186,17 @@ class _Heard:
         weighing = verification.weigh(self.hearing, readings, written, self._words.templates)
         return verification.verified(settled, await _within(_WEIGHING_S, weighing) or [])
 
-    async def _closest(self, unsure: Match, again: Hearing) -> Match:
-        """What words do not tell, whole sentences may: those most like what was written are held against the sound."""
+    async def _proposed(self, unsure: Match, again: Hearing) -> Match:
+        """What words do not tell, whole sentences may: those like what was written, and it with a word repaired."""
         written = [self.hearing.text, again.text]
-        closest = await asyncio.to_thread(self._words.closest, written)
-        if not closest:
-            return unsure
-        weighing = verification.weigh_closest(self.hearing, closest, written)
-        return verification.chosen(unsure, await _within(_WEIGHING_S, weighing) or [], written)
+        for propose, decide in ((self._words.closest, proposals.closest), (self._words.repaired, proposals.repaired)):
+            sentences = await asyncio.to_thread(propose, written)
+            if sentences:
+                weighing = proposals.weigh(self.hearing, sentences, written)
+                match = decide(unsure, await _within(_WEIGHING_S, weighing) or [], written)
+                if match.kind is MatchKind.ACCEPT:
+                    return match
+        return unsure
 
 
 class _Typed:

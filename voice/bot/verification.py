@@ -12,11 +12,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas.closest import FOREIGN
-from schemas.control import CONTROLS, ControlIntent
+from schemas.caveats import may_be_undone
+from schemas.control import CONTROLS
+from schemas.foreign import DOING_MORE
 from schemas.likeness import Phrases, likeness
-from schemas.match import Match, MatchKind, Reading, Reason
-from schemas.strangers import goes_on, is_shortened
+from schemas.match import Match, MatchKind, Reading, Reason, doubted
+from schemas.small_words import GLUE
+from schemas.strangers import is_shortened
 from schemas.template import Template
 from voice.services.hearing import Hearing, Weight
 
@@ -29,16 +31,13 @@ SURE_NATS = 31.0
 QUICK_GAP = 1.2
 #: Nats by which another meaning must be less likely.
 LEAST_LEAD = 2.0
-#: Nats per token by which a sentence that no words suggest may be less likely than what was written: in general, where
-#: both recognisers wrote the same, and for what is said without a name. Every other must be less likely by the last.
-CLOSEST_GAP, CLOSEST_GAP_AGREED, CLOSEST_GAP_NAMELESS, CLOSEST_LEAD = 3.3, 2.0, 1.5, 6.0
-#: Of the sentences most like what was written, and of their rivals: how many are sketched, and weighed.
-SKETCHED_CLOSEST, SKETCHED_RIVALS, MAX_CLOSEST, MAX_RIVALS = 20, 8, 4, 2
 #: Meanings that are held against the sound, wordings of all of them, and how many of each are weighed by both models: a
 #: text takes the small model some 5 ms and the other one 15.
 MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 20, 2
 #: Score of a meaning from which it is worth asking the sound.
 LEAST_SCORE = 58.0
+#: What nothing here does, in one word.
+_FOREIGN = DOING_MORE - GLUE
 _SLOT, _WORD = re.compile(r"\{(\w+)\}"), re.compile(r"[^\W_]+")
 
 
@@ -86,7 +85,7 @@ def wordings_of(
     template = templates.get(reading.intent)
     patterns = [p for p in template.patterns if set(_SLOT.findall(p)) == reading.forms.keys()] if template else []
     worded = list(dict.fromkeys(reading.worded(pattern) for pattern in patterns))
-    alike = likeness(_plain(worded), _plain(written)).max(axis=1, initial=0.0)
+    alike = likeness(plain_phrases(worded), plain_phrases(written)).max(axis=1, initial=0.0)
     nearest = sorted(zip(worded, alike, strict=True), key=lambda pair: -pair[1])
     return list(dict.fromkeys([reading.wording, *(text for text, _ in nearest)]))[:limit]
 
@@ -129,7 +128,7 @@ async def weigh(
     weights = await hearing.weigh([*(s for _, text in best for s in spellings(text)), *written])
     if weights is None:
         return []
-    found = _weighed(best, weights, len(written))
+    found = weighed(best, weights, len(written))
     # The models do not weigh an end: a sentence cut short is as likely as the whole of it.
     return [one for one in found if not any(is_shortened(one.reading.wording, text) for text in written)]
 
@@ -150,38 +149,24 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     return gap <= QUICK_GAP and best.log_prob - rival >= LEAST_LEAD
 
 
-async def weigh_closest(hearing: Hearing, closest: Sequence[Reading], written: Sequence[str]) -> list[Weighed]:
-    """What the sound says of whole sentences that are like what was written, and of their rivals; likeliest first.
+def undisputed(match: Match, written: Sequence[str]) -> Match:
+    """The verdict, but asked back where what was written says of the file what nothing here does.
 
-    Args:
-        hearing: the sound.
-        closest: the sentences, at least one (`schemas.closest`).
-        written: what the recognisers wrote by themselves.
+    "Edit the night shift" sounds like "audit the night shift", and where both recognisers wrote the one, the other was
+    not said; nor was a guess where one of them wrote such a word first. And "and zip it" may have been "unzip it".
     """
-    sketched = await hearing.sketch([spellings(one.wording)[0] for one in closest])
-    if sketched is None:
-        return []
-    likeliest = [one for _, one in sorted(zip(sketched, closest, strict=True), key=lambda pair: -pair[0].log_prob)]
-    own = [one for one in likeliest if one.intent != FOREIGN][:MAX_CLOSEST]
-    best = [*own, *[one for one in likeliest if one.intent == FOREIGN][:MAX_RIVALS]]
-    weights = await hearing.weigh([*(s for one in best for s in spellings(one.wording)), *written])
-    return _weighed([(one, one.wording) for one in best], weights, len(written)) if weights else []
-
-
-def chosen(match: Match, found: Sequence[Weighed], written: Sequence[str]) -> Match:
-    """The verdict where only the sound could tell what was asked for: it must be much surer than it is of a reading."""
-    if not found or found[0].reading.intent == FOREIGN:
+    best = match.best
+    if match.kind is not MatchKind.ACCEPT or best is None or best.intent in CONTROLS:
         return match
-    top, others = found[0], [one for one in found if one.reading.meaning != found[0].reading.meaning]
-    is_alone = all(top.log_prob - one.log_prob >= CLOSEST_LEAD for one in others)
-    most = CLOSEST_GAP if len(_plain(written).texts) == len(set(_plain(written).texts)) else CLOSEST_GAP_AGREED
-    # A cancel is read back before anything is done.
-    if top.reading.intent in CONTROLS and top.reading.intent != ControlIntent.CANCEL:
-        most = min(most, CLOSEST_GAP_NAMELESS)
-    is_sure = top.gap <= most and top.nats <= SURE_NATS and is_alone
-    if not is_sure or any(goes_on(top.reading.wording, text) for text in written):
-        return match
-    return match.model_copy(update={"kind": MatchKind.ACCEPT, "reason": Reason.CLEAR, "best": top.reading})
+    foreign = _FOREIGN - set(_WORD.findall(best.wording.lower()))
+    texts = [_WORD.findall(text.lower()) for text in written]
+    if any(may_be_undone(words) for words in texts):
+        is_disputed = True
+    elif best.is_guessed:
+        is_disputed = any(not foreign.isdisjoint(words[:1]) for words in texts)
+    else:
+        is_disputed = not best.is_literal and all(not foreign.isdisjoint(words) for words in texts)
+    return doubted(match) if is_disputed else match
 
 
 def _all_wordings(
@@ -191,11 +176,12 @@ def _all_wordings(
     return [(reading, text) for reading in readings for text in wordings_of(reading, templates, written, share)]
 
 
-def _plain(texts: Sequence[str]) -> Phrases:
+def plain_phrases(texts: Sequence[str]) -> Phrases:
+    """The texts without case and punctuation."""
     return Phrases.of([" ".join(_WORD.findall(text.lower())) for text in texts])
 
 
-def _weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weight]], written: int) -> list[Weighed]:
+def weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weight]], written: int) -> list[Weighed]:
     """Each reading by its likeliest wording, held against the likeliest of what was written (the last weights)."""
     free = weights[len(weights) - written :]
     most = [max(row[model].log_prob for row in free) for model in range(len(free[0]))]

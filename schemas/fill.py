@@ -1,0 +1,231 @@
+"""What the parameters of a guessed request hold: the names, the number and the free words that were said.
+
+Owns that a guess leaves nothing out: all names that were said are used, a number that may be meant is taken, and free
+words only where it is clear which they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from schemas.control import CONTROLS, ControlIntent
+from schemas.free_text import text_span
+from schemas.keyword_form import KeywordForm, Slot
+from schemas.lexicon import Found, Lexicon
+from schemas.match import Reading
+from schemas.mentions import Mention, bare_folders
+from schemas.number_words import is_number_word, read_number
+from schemas.phrase_model import PhraseModel
+from schemas.small_words import GLUE, words
+from schemas.template import Parameter, ParameterType, Template
+from schemas.wording import Words
+
+#: The least score of the name of a kind of task, and of a folder that is not called one; below, it may be another one.
+LEAST_TASK_NAME, LEAST_FOLDER = 95.0, 95.0
+#: The least probability of free words, and of other ones than a form took.
+LEAST_PHRASE, SURE_PHRASE = 0.5, 0.98
+#: What is said of tasks of a kind.
+_OF_TASKS, _VAGUE = {ControlIntent.STATUS, ControlIntent.CANCEL}, words("something anything everything nothing")
+#: Words that the name of a kind of task has at most.
+_TASK_WORDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What the slots hold, the words of it that are no names, and the slot of the free ones."""
+
+    slots: dict[str, Found]
+    words: frozenset[str] = frozenset()
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """The parameters of a template that can be filled."""
+
+    names: tuple[tuple[str, str], ...]
+    number: tuple[str, Parameter] | None
+    text: str | None
+
+
+class Filler:
+    """Fills the parameters of templates. One with others that must be given is never guessed.
+
+    Args:
+        templates: what is filled.
+        forms: the key words of all of them.
+        phrases: tells the free words; without it nothing that takes some is filled.
+    """
+
+    def __init__(
+        self, templates: Iterable[Template], forms: Iterable[KeywordForm], phrases: PhraseModel | None
+    ) -> None:
+        self._slots = {template.name: slots for template in templates if (slots := _slots(template))}
+        self._phrases = phrases
+        self._known: dict[str, frozenset[str]] = {}
+        acts: dict[str, set[str]] = {}
+        for form in forms:
+            groups = [element for element in form.elements if not isinstance(element, Slot)]
+            said = {word for group in groups for some in group for word in some}
+            acts.setdefault(form.intent, set()).update(said)
+            self._known[form.intent] = self._known.get(form.intent, frozenset()) | said | form.extras
+        of_controls = _VAGUE | {word for name in CONTROLS for word in acts.get(name, ())}
+        #: Words that tell kinds of tasks apart.
+        self._acts = {name: acts.get(name, set()) - of_controls - GLUE for name in self._slots}
+
+    def names(self, best: Reading) -> set[str] | None:
+        """The objects and folders that it speaks of; None where its parameters cannot be filled."""
+        slots = self._slots.get(best.intent)
+        return None if slots is None else {best.slots[name] for name, _ in slots.names if name in best.slots}
+
+    def known(self, intent: str) -> frozenset[str]:
+        """The words that stand in its forms."""
+        return self._known.get(intent, frozenset())
+
+    def filled(
+        self, intent: str, whole: Words, named: Sequence[Mention], lexicons: Mapping[str, Lexicon]
+    ) -> Filled | None:
+        """What the parameters of `intent` hold; None where that is not clear or something is missing."""
+        said = whole.without_courtesy().words
+        if intent in CONTROLS:
+            task = None if named else self._task(said, lexicons["task"]) if intent in _OF_TASKS else {}
+            return None if task is None else Filled(task)
+        slots = self._slots.get(intent)
+        if slots is None:
+            return None
+        kinds = [kind for _, kind in slots.names]
+        once = list({one.found.value: one for one in named or _folders(kinds, said, lexicons)}.values())
+        if kinds != [one.kind for one in once]:
+            return None
+        found = {name: one.found for (name, _), one in zip(slots.names, once, strict=True)}
+        if slots.text is not None:
+            return self._with_text(intent, whole, named, found, slots.text)
+        if slots.number is None:
+            # Another number than the name's: "the price list 2024" is not that of 2023.
+            return None if _touching(said, named) else Filled(found)
+        name, parameter = slots.number
+        number = _number(said, named, parameter)
+        if number:
+            found[name] = _free(number)
+        numbers = frozenset(word for run in _runs(said, named) for word in run)
+        return None if number is None else Filled(found, numbers)
+
+    def completed(self, best: Reading, whole: Words, named: Sequence[Mention]) -> Reading | None:
+        """The same with the number that was said and that no form took: "show me the fifteen words used most".
+
+        And with the free words alone, where a form took more: "look for lost keys in it because anna asked". None where
+        the number is unclear.
+        """
+        slots = self._slots.get(best.intent)
+        # A number, too, may belong to a name that was misheard.
+        if slots is None or len({one.found.value for one in named}) != len(slots.names):
+            return best
+        said = whole.without_courtesy().words
+        if slots.number is not None and slots.number[0] not in best.slots:
+            name, parameter = slots.number
+            number = _number(said, named, parameter)
+            return None if number is None else _with(best, name, number) if number else best
+        if slots.text is not None and self._phrases is not None:
+            phrase = self._phrases.find(said, named)
+            if phrase is not None and phrase.probability >= SURE_PHRASE:
+                text = whole.original(phrase.start, phrase.end)
+                taken = best.slots[slots.text]
+                return _with(best, slots.text, text) if text in taken or taken in text else best
+        return best
+
+    def _with_text(
+        self, intent: str, whole: Words, named: Sequence[Mention], found: dict[str, Found], name: str
+    ) -> Filled | None:
+        said = whole.without_courtesy().words
+        phrase = None if self._phrases is None else self._phrases.find(said, named)
+        if phrase is None or phrase.probability < LEAST_PHRASE:
+            return None
+        span = text_span(said, phrase.start, phrase.end)
+        # Small words, and those of the request itself, are nothing to look for.
+        if span is None or (GLUE | self.known(intent)).issuperset(said[slice(*span)]):
+            return None
+        text = whole.original(*span)
+        return Filled(found | {name: _free(text)}, frozenset(said[phrase.start : phrase.end]), name)
+
+    def _task(self, said: Sequence[str], tasks: Lexicon) -> dict[str, Found] | None:
+        """The kind of task that is spoken of, if any; None where it may be one of several."""
+        starts = range(len(said))
+        spans = [" ".join(said[a:b]) for a in starts for b in range(a + 1, min(a + _TASK_WORDS, len(said)) + 1)]
+        found = [names[0] for names in tasks.nearest(spans) if names and names[0].score >= LEAST_TASK_NAME]
+        longest = [one for one in found if len(one.form) == max(len(other.form) for other in found)]
+        if not longest:
+            return self._by_words(frozenset(said), tasks)
+        return {"task": longest[0]} if len({one.value for one in longest}) == 1 else None
+
+    def _by_words(self, said: frozenset[str], tasks: Lexicon) -> dict[str, Found] | None:
+        """The kind of task by the words of its requests: "are you done zipping that folder"."""
+        counts = {name: len(acts & said) for name, acts in self._acts.items()}
+        if not any(counts.values()):
+            return {}
+        likeliest = [name for name, count in counts.items() if count == max(counts.values())]
+        named = [one for one in tasks.names if [one.value] == likeliest]
+        return {"task": named[0]} if named else None
+
+
+def _slots(template: Template) -> _Slots | None:
+    """What is needed; None where it needs more than names, a number and one text."""
+    names: list[tuple[str, str]] = []
+    number: tuple[str, Parameter] | None = None
+    texts: list[str] = []
+    for name, parameter in template.parameters.items():
+        if parameter.type in {ParameterType.OBJECT, ParameterType.FOLDER}:
+            names.append((name, parameter.type.value))
+        elif parameter.type is ParameterType.TEXT and parameter.is_required:
+            texts.append(name)
+        elif parameter.is_required:
+            return None
+        elif parameter.type is ParameterType.INTEGER and any(f"{{{name}}}" in p for p in template.patterns):
+            number = (name, parameter)
+    return _Slots(tuple(names), number, texts[0] if texts else None) if names and len(texts) <= 1 else None
+
+
+def _with(best: Reading, name: str, value: str) -> Reading:
+    filled = {"slots": {**best.slots, name: value}, "spoken": {**best.spoken, name: value}}
+    return best.model_copy(update=filled)
+
+
+def _free(text: str) -> Found:
+    return Found(text, text, "", 100.0)
+
+
+def _folders(kinds: Sequence[str], said: Sequence[str], lexicons: Mapping[str, Lexicon]) -> Sequence[Mention]:
+    """Folders that are not called one, where nothing else can be meant: "zip everything in accounts"."""
+    return bare_folders(said, lexicons, LEAST_FOLDER) if kinds == [ParameterType.FOLDER.value] else ()
+
+
+def _number(said: Sequence[str], named: Sequence[Mention], parameter: Parameter) -> str | None:
+    """The number that is said outside the names, as digits; empty where there is none, None where it is unclear."""
+    runs = _runs(said, named)
+    if not runs:
+        return ""
+    number = read_number(runs[0]) if len(runs) == 1 else None
+    if number is None or number < (parameter.minimum or 0) or number > (parameter.maximum or number):
+        return None
+    return str(number)
+
+
+def _touching(said: Sequence[str], named: Sequence[Mention]) -> bool:
+    """Whether a number stands beside a name, of which it may be a part."""
+    beside = {place for one in named for place in (one.start - 1, one.end) if 0 <= place < len(said)}
+    return any(is_number_word(said[place]) and said[place] != "one" for place in beside)
+
+
+def _runs(said: Sequence[str], named: Sequence[Mention]) -> list[list[str]]:
+    """The numbers that are said outside the names, word by word."""
+    inside = {place for one in named for place in range(one.start, one.end)}
+    runs: list[list[str]] = []
+    is_open = False
+    for place, word in enumerate(said):
+        is_number = place not in inside and is_number_word(word) and word != "one"
+        if is_number and is_open:
+            runs[-1].append(word)
+        elif is_number:
+            runs.append([word])
+        is_open = is_number
+    return runs

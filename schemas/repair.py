@@ -1,0 +1,193 @@
+"""Sentences that may have been said instead of what was written, one or two places of it replaced.
+
+A recogniser that misses a word writes something that sounds like it: "so what you can press the cold room log" for
+"would you compress the cold room log". Most of the sentence is right, so only runs of words that sound like a word of a
+request, or like a name, are replaced; what then is a request is held against the sound. Its rivals are the same
+sentences with what people ask for and nothing here does: "edit" is as near to "audit" as anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from schemas.foreign import FOREIGN, FOREIGN_VERBS
+from schemas.grammar import UNFINISHED, Grammar
+from schemas.keyword_form import Slot
+from schemas.lexicon import Lexicon, article
+from schemas.likeness import Phrases, likeness
+from schemas.match import Reading
+from schemas.small_words import DENYING, GLUE, LIGHT, words
+from schemas.wording import Words, heard
+
+#: Words of a run that is replaced, at most, and of what is put there; letters of that at least.
+_RUN, _PUT_WORDS, _PUT_LETTERS = 4, 4, 3
+#: Score from which a run may have been that phrase, or that name; and that a name is sure already.
+_LEAST, _LEAST_NAME, _SURE_NAME = 58.0, 62.0, 99.9
+#: Phrases that are tried for one run, names, and edits that are tried in pairs.
+_EACH, _NAMES, _PAIRED, _PAIRED_NAMES = 4, 2, 8, 4
+#: Sentences that are tried, of one edit and of two; rivals of one sentence.
+_TRIED, _RIVALS = 24, 3
+#: What a word more is worth, up to three: where more was misheard alike, it is likelier the same.
+_WORD_BONUS, _BONUS_WORDS = 2.0, 3
+#: What two edits cost against one.
+_SECOND_COST = 4.0
+#: Words that are never replaced: they change what is asked for.
+_KEPT = DENYING | words("if unless until when once who why did yesterday later tomorrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The words ``start:end`` replaced by `put`; `score` is how alike they are, `value` what it names, if anything."""
+
+    start: int
+    end: int
+    put: str
+    score: float
+    value: str = ""
+
+    @property
+    def rank(self) -> float:
+        """By this the likeliest are tried first."""
+        return self.score + _WORD_BONUS * min(self.end - self.start, _BONUS_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A sentence with its edits."""
+
+    text: str
+    edits: tuple[Edit, ...]
+
+    @property
+    def rank(self) -> float:
+        """Best first."""
+        return sum(edit.rank for edit in self.edits) / len(self.edits) - _SECOND_COST * (len(self.edits) - 1)
+
+
+class Repairs:
+    """Finds the sentences; holds what can be prepared once per grammar."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._intents: dict[str, set[str]] = {}
+        for intent, put in _phrases(grammar):
+            if _is_telling(put):
+                self._intents.setdefault(put, set()).add(intent)
+        self._phrases = Phrases.of(sorted(self._intents))
+        self._rivals = Phrases.of([verb for verb in FOREIGN_VERBS if verb not in grammar.verbs])
+
+    def find(
+        self,
+        said: Sequence[str],
+        lexicons: Mapping[str, Lexicon],
+        asked: Callable[[str], Reading | None],
+        limit: int,
+        rivals: int,
+    ) -> list[Reading]:
+        """The requests that may have been said, likeliest first, and then rivals of the likeliest.
+
+        Args:
+            said: what the recognisers wrote.
+            lexicons: the names by kind.
+            asked: what a text clearly asks for.
+            limit: how many requests there may be.
+            rivals: how many rivals.
+        """
+        found: dict[str, tuple[Repaired, Words, Reading]] = {}
+        for text in dict.fromkeys(said):
+            whole = heard(text)
+            for one in self._repaired(whole, lexicons):
+                reading = None if one.text in found else asked(one.text)
+                if reading is not None and self._is_reason(one, reading):
+                    found[one.text] = one, whole, reading
+        best = sorted(found.values(), key=lambda each: -each[0].rank)[:limit]
+        against = dict.fromkeys(rival for one, whole, _ in best for rival in self._rivals_of(whole, one))
+        own = [reading.model_copy(update={"wording": one.text, "is_as_written": False}) for one, _, reading in best]
+        others = [Reading(intent=FOREIGN, meaning=(FOREIGN, text), score=0.0, wording=text) for text in against]
+        return [*own, *others[:rivals]]
+
+    def _is_reason(self, one: Repaired, reading: Reading) -> bool:
+        """Whether every edit belongs to the request: one that it does not need only bends the words to it."""
+        return all(
+            edit.value in reading.slots.values() if edit.value else reading.intent in self._intents[edit.put]
+            for edit in one.edits
+        )
+
+    def _repaired(self, whole: Words, lexicons: Mapping[str, Lexicon]) -> list[Repaired]:
+        """What a text may have been, likeliest first; it need not be a request."""
+        edits = self._edits(whole, lexicons)
+        one = [Repaired(_with(whole, (edit,)), (edit,)) for edit in edits[:_TRIED]]
+        names = [edit for edit in edits if edit.value][:_PAIRED_NAMES]
+        others = [edit for edit in edits if not edit.value][:_PAIRED]
+        pairs = [
+            (a, b) for a in others for b in (*names, *others) if a.end <= b.start or (b.value and b.end <= a.start)
+        ]
+        two = [Repaired(_with(whole, pair), pair) for pair in pairs]
+        return [*one, *sorted(two, key=lambda repaired: -repaired.rank)[:_TRIED]]
+
+    def _rivals_of(self, whole: Words, repaired: Repaired) -> list[str]:
+        """The same sentence with what people ask for and nothing here does, in the place of its first edit."""
+        edit, rest = repaired.edits[0], repaired.edits[1:]
+        said = Phrases.of([" ".join(whole.words[edit.start : edit.end]), edit.put])
+        scores = likeness(said, self._rivals).max(axis=0)
+        nearest = [self._rivals.texts[place] for place in cast("list[int]", np.argsort(-scores)[:_RIVALS].tolist())]
+        return [_with(whole, (Edit(edit.start, edit.end, put, 0.0), *rest)) for put in nearest]
+
+    def _edits(self, whole: Words, lexicons: Mapping[str, Lexicon]) -> list[Edit]:
+        said = whole.words
+        places = [
+            (start, end)
+            for start in range(len(said))
+            for end in range(start + 1, min(start + _RUN, len(said)) + 1)
+            if _KEPT.isdisjoint(said[start:end])
+        ]
+        runs = [" ".join(said[start:end]) for start, end in places]
+        scores = likeness(Phrases.of(runs), self._phrases, _LEAST)
+        found = [
+            Edit(*place, self._phrases.texts[column], float(row[column]))
+            for place, run, row in zip(places, runs, scores, strict=True)
+            for column in cast("list[int]", np.argsort(-row)[:_EACH].tolist())
+            if row[column] >= _LEAST and self._phrases.texts[column] != run
+        ]
+        for kind in ("object", "folder"):
+            for place, run, names in zip(places, runs, lexicons[kind].nearest(runs, _LEAST_NAME), strict=True):
+                near = [name for name in names[:_NAMES] if _LEAST_NAME <= name.score < _SURE_NAME]
+                found += [Edit(*place, f"{article(run)}{name.form}", name.score, name.value) for name in near]
+        return list(_each_once(sorted(found, key=lambda edit: -edit.rank)))
+
+
+def _phrases(grammar: Grammar) -> Iterator[tuple[str, str]]:
+    """What is said in requests besides names, with what is asked for by it."""
+    for form in grammar.keyword_forms:
+        for element in form.elements:
+            if not isinstance(element, Slot):
+                yield from ((form.intent, " ".join(some)) for some in element)
+    for frame in grammar.frames:
+        if frame.intent != UNFINISHED:
+            yield from ((frame.intent, part) for part in frame.fixed if len(part.split()) <= _PUT_WORDS)
+
+
+def _is_telling(put: str) -> bool:
+    return len(put) >= _PUT_LETTERS and not (GLUE | LIGHT).issuperset(put.split())
+
+
+def _each_once(edits: Sequence[Edit]) -> Iterator[Edit]:
+    """The same put in nearly the same place once."""
+    known: set[tuple[str, int]] = set()
+    for edit in edits:
+        key = (edit.put, edit.start // 2)
+        if key not in known:
+            known.add(key)
+            yield edit
+
+
+def _with(whole: Words, edits: Sequence[Edit]) -> str:
+    """The text as it was written, but for the edits."""
+    text = whole.text
+    for edit in sorted(edits, key=lambda edit: -edit.start):
+        begin, end = whole.places[edit.start][0], whole.places[edit.end - 1][1]
+        text = f"{text[:begin]}{edit.put}{text[end:]}"
+    return text

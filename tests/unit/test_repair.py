@@ -1,0 +1,69 @@
+"""A word or two that were misheard are repaired, and only where a request comes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.template_catalog import load_catalog
+from schemas.foreign import FOREIGN
+from schemas.match import Reading
+from schemas.utterance import Matcher
+from voice.bot.requests import request_model
+
+REMOTES = (
+    "sisyphus:farm/ColdRoom.log",
+    "sisyphus:farm/egg-orders.csv",
+    "sisyphus:home/recipe_box.md",
+    "sisyphus:garage/ramp_service.log",
+)
+MATCHER = Matcher(load_catalog(), REMOTES, request_model())
+
+
+def repaired(*said: str) -> list[Reading]:
+    return MATCHER.repaired(said, 12, 6)
+
+
+@pytest.mark.parametrize(
+    ("said", "wording", "intent"),
+    [
+        (
+            "We're running out of space, so would you can press the cold room log?",
+            "We're running out of space, so would you compress the cold room log?",
+            "compress",
+        ),
+        (
+            "The auditor wants a hash some of the ramp servers log today.",
+            "The auditor wants a hash sum of the ramp service log today.",
+            "checksum",
+        ),
+    ],
+)
+def test_what_sounds_like_a_word_of_a_request_or_a_name_is_replaced(said: str, wording: str, intent: str) -> None:
+    """All around it stays as it was written, to the comma."""
+    found = {one.wording: one for one in repaired(said)}
+    assert found[wording].intent == intent
+    assert not found[wording].is_as_written
+
+
+def test_rivals_come_with_a_request() -> None:
+    """What else may have been said in that place."""
+    found = repaired("so what you can press the cold room log")
+    assert {one.intent for one in found} == {"compress", FOREIGN}
+    assert any(one.wording == "so what you decompress the cold room log" for one in found)
+
+
+@pytest.mark.parametrize("said", ["", "the weather is nice today", "look for canker in the wrestler box"])
+def test_what_no_request_comes_of_is_left(said: str) -> None:
+    """Nor are free words repaired, which fit anything."""
+    assert repaired(said) == []
+
+
+def test_a_word_that_the_request_does_not_need_is_not_replaced() -> None:
+    """To bend words until they are a request is no repair."""
+    assert all("compress" in one.wording for one in repaired("so what you can press the cold room log") if one.slots)
+
+
+def test_what_denies_is_never_replaced() -> None:
+    """Whatever sounds like it."""
+    for said in ("do not can press the cold room log", "never compass the egg orders"):
+        assert all({"not", "never"} & set(one.wording.split()) for one in repaired(said))

@@ -1,0 +1,138 @@
+"""Sentences that no words tell are taken only where the sound is surer of them than of anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from schemas.foreign import FOREIGN
+from schemas.match import Match, MatchKind, Reading, Reason
+from voice.bot import proposals
+from voice.bot.proposals import (
+    CLOSEST_GAP,
+    CLOSEST_GAP_AGREED,
+    CLOSEST_GAP_NAMELESS,
+    LEAD,
+    MAX_RIVALS,
+    MAX_WEIGHED,
+    REPAIRED_NATS,
+    REPAIRED_NATS_AGREED,
+)
+from voice.bot.verification import SURE_NATS, Weighed
+from voice.services.hearing import Hearing, Look, Weight
+
+
+def reading(intent: str = "compress", source: str = "error log", **changes: object) -> Reading:
+    values: dict[str, object] = {
+        "intent": intent,
+        "slots": {"source": source},
+        "meaning": (intent, source),
+        "score": 80.0,
+        "wording": f"{intent} the {source}",
+        "is_literal": False,
+        **changes,
+    }
+    return Reading.model_validate(values)
+
+
+def weighed(one: Reading, gap: float, log_prob: float = -10.0, nats: float = 5.0) -> Weighed:
+    return Weighed(one, gap, nats, log_prob)
+
+
+UNKNOWN = Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING, text="heard")
+
+
+def like(intent: str, gap: float, log_prob: float = -10.0, source: str = "error log") -> Weighed:
+    return weighed(reading(intent, source), gap, log_prob)
+
+
+def test_a_sentence_that_only_the_sound_suggests_is_acted_on_where_it_is_sure() -> None:
+    """Both recognisers wrote something else, each in its way, and nothing else is near."""
+    found = [like("compress", CLOSEST_GAP), like("checksum", 5.0, -10.0 - LEAD)]
+    verdict = proposals.closest(UNKNOWN, found, ["sip the error log", "zap the error log"])
+    assert (verdict.kind, verdict.intent) == (MatchKind.ACCEPT, "compress")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        [like("compress", CLOSEST_GAP + 0.1)],
+        [like("compress", 1.0), like("checksum", 1.2, -9.0 - LEAD)],
+        [like("compress", 1.0), like(FOREIGN, 1.2, -9.0 - LEAD)],
+        [like(FOREIGN, 0.1)],
+        [weighed(reading(), 1.0, nats=SURE_NATS + 1)],
+        [like("status", CLOSEST_GAP_NAMELESS + 0.1)],
+    ],
+    ids=["no sound", "unlikely", "two tasks", "a rival near", "a rival", "long", "small talk"],
+)
+def test_a_sentence_that_the_sound_is_not_sure_of_is_left(found: list[Weighed]) -> None:
+    """It stays what the words made of it."""
+    assert proposals.closest(UNKNOWN, found, ["sip the error log", "zap the error log"]) == UNKNOWN
+
+
+def test_what_both_recognisers_wrote_is_harder_to_doubt() -> None:
+    """ "Count the rows" is one word from "count the words", and was heard as it was said, twice."""
+    found = [like("count-words", CLOSEST_GAP_AGREED + 0.1)]
+    assert (
+        proposals.closest(UNKNOWN, found, ["Count the rows of the error log.", "count the rows of the error log"])
+        == UNKNOWN
+    )
+    assert (
+        proposals.closest(UNKNOWN, found, ["Count the rows of the error log.", "Count the rose of the error log"]).kind
+        is MatchKind.ACCEPT
+    )
+
+
+def test_a_sentence_that_goes_on_is_not_taken_for_its_beginning() -> None:
+    """The models do not weigh an end."""
+    said = ["sip the error log of my neighbour"]
+    assert proposals.closest(UNKNOWN, [like("compress", 1.0)], said) == UNKNOWN
+
+
+async def test_the_sound_weighs_the_nearest_sentences_and_their_rivals() -> None:
+    """A sketch of all by the small model, both models for the likeliest of each kind."""
+    asked: list[Sequence[str]] = []
+
+    class Ears:
+        async def look_again(self, pcm: bytes, heard: str) -> Look:
+            raise AssertionError
+
+        async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+            return [self._weight(text) for text in texts]
+
+        async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+            asked.append(texts)
+            return [self._weight(text) for text in texts]
+
+        def _weight(self, text: str) -> Weight:
+            return Weight(-2.0 if "error log" in text.lower() else -50.0, 5)
+
+    sentences = [reading("compress", f"{name} log") for name in ("a", "b", "error", "c", "d", "e")]
+    rivals = [reading(FOREIGN, f"{name} log") for name in ("f", "g", "h")]
+    hearing = Hearing(Look((("sip the error log", -0.2),), 0.0), b"pcm", Ears())
+    found = await proposals.weigh(hearing, [*sentences, *rivals], ["sip the error log"])
+    assert found[0].reading == sentences[2]
+    assert len(found) == MAX_WEIGHED + MAX_RIVALS
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("nats", "written", "kind"),
+    [
+        (REPAIRED_NATS, ["would you press it", "would you price it"], MatchKind.ACCEPT),
+        (REPAIRED_NATS + 1, ["would you press it", "would you price it"], MatchKind.UNKNOWN),
+        (REPAIRED_NATS_AGREED + 1, ["would you press it", "Would you press it?"], MatchKind.UNKNOWN),
+    ],
+)
+def test_a_repaired_sentence_must_be_nearly_as_likely(nats: float, written: list[str], kind: MatchKind) -> None:
+    """As a whole: all of it but a word is as it was written."""
+    assert proposals.repaired(UNKNOWN, [weighed(reading(), 0.5, nats=nats)], written).kind is kind
+
+
+def test_a_repaired_sentence_with_a_rival_near_is_left() -> None:
+    """ "Audit" and "edit" sound the same."""
+    rival = weighed(reading(FOREIGN), 0.5, -9.0 - LEAD)
+    assert proposals.repaired(UNKNOWN, [weighed(reading("slow-audit"), 0.4), rival], ["and it", "edit"]) == UNKNOWN
+    assert proposals.repaired(UNKNOWN, [], ["and it", "edit"]) == UNKNOWN
