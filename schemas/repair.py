@@ -33,6 +33,8 @@ _EACH, _NAMES, _PAIRED, _PAIRED_NAMES = 4, 2, 8, 4
 _TRIED, _RIVALS = 24, 3
 #: What a word more is worth, up to three: where more was misheard alike, it is likelier the same.
 _WORD_BONUS, _BONUS_WORDS = 2.0, 3
+#: The rank of what was written.
+_UNTOUCHED = 110.0
 #: What two edits cost against one.
 _SECOND_COST = 4.0
 #: Words that are never replaced: they change what is asked for.
@@ -65,6 +67,8 @@ class Repaired:
     @property
     def rank(self) -> float:
         """Best first."""
+        if not self.edits:
+            return _UNTOUCHED
         return sum(edit.rank for edit in self.edits) / len(self.edits) - _SECOND_COST * (len(self.edits) - 1)
 
 
@@ -89,6 +93,8 @@ class Repairs:
     ) -> list[Reading]:
         """The requests that may have been said, likeliest first, and then rivals of the likeliest.
 
+        What one recogniser wrote and the other did not is among them, as it was written.
+
         Args:
             said: what the recognisers wrote.
             lexicons: the names by kind.
@@ -99,13 +105,15 @@ class Repairs:
         found: dict[str, tuple[Repaired, Words, Reading]] = {}
         for text in dict.fromkeys(said):
             whole = heard(text)
-            for one in self._repaired(whole, lexicons):
+            for one in (Repaired(text, ()), *self._repaired(whole, lexicons)):
                 reading = None if one.text in found else asked(one.text)
                 if reading is not None and self._is_reason(one, reading):
                     found[one.text] = one, whole, reading
         best = sorted(found.values(), key=lambda each: -each[0].rank)[:limit]
         against = dict.fromkeys(rival for one, whole, _ in best for rival in self._rivals_of(whole, one))
-        own = [reading.model_copy(update={"wording": one.text, "is_as_written": False}) for one, _, reading in best]
+        own = [
+            reading.model_copy(update={"wording": one.text, "is_as_written": not one.edits}) for one, _, reading in best
+        ]
         others = [Reading(intent=FOREIGN, meaning=(FOREIGN, text), score=0.0, wording=text) for text in against]
         return [*own, *others[:rivals]]
 
@@ -130,6 +138,8 @@ class Repairs:
 
     def _rivals_of(self, whole: Words, repaired: Repaired) -> list[str]:
         """The same sentence with what people ask for and nothing here does, in the place of its first edit."""
+        if not repaired.edits:
+            return []
         edit, rest = repaired.edits[0], repaired.edits[1:]
         said = Phrases.of([" ".join(whole.words[edit.start : edit.end]), edit.put])
         scores = likeness(said, self._rivals).max(axis=0)

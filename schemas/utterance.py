@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from schemas.caveats import may_be_undone
 from schemas.closest import Closest
-from schemas.control import ANSWERS, CONTROLS
+from schemas.control import ANSWERS, CONTROLS, ControlIntent
 from schemas.free_text import text_span
 from schemas.grammar import UNFINISHED, Frame, Grammar
 from schemas.guess import Guesses, guessed
@@ -176,9 +176,9 @@ class Matcher:
         return self._repairs.find(said, self._lexicons, self._asked, limit, rivals)
 
     def _asked(self, text: str) -> Reading | None:
-        """The task that a text clearly asks for, if it takes no free words, which would fit anything."""
+        """The task that a text clearly asks for, or to cancel, if it takes no free words: these would fit anything."""
         match = self.match([Hypothesis(text=text)])
-        is_task = match.kind is MatchKind.ACCEPT and match.intent not in CONTROLS
+        is_task = match.kind is MatchKind.ACCEPT and match.intent not in CONTROLS - {ControlIntent.CANCEL}
         return match.best if is_task and match.best and not match.best.has_text else None
 
     def _resolved(self, text: Words, log_prob: float) -> dict[tuple[str, ...], tuple[Words, float]]:

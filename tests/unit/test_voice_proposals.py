@@ -18,6 +18,7 @@ from voice.bot.proposals import (
     MAX_WEIGHED,
     REPAIRED_NATS,
     REPAIRED_NATS_AGREED,
+    WRITTEN_NATS,
 )
 from voice.bot.verification import SURE_NATS, Weighed
 from voice.services.hearing import Hearing, Look, Weight
@@ -129,6 +130,13 @@ async def test_the_sound_weighs_the_nearest_sentences_and_their_rivals() -> None
 def test_a_repaired_sentence_must_be_nearly_as_likely(nats: float, written: list[str], kind: MatchKind) -> None:
     """As a whole: all of it but a word is as it was written."""
     assert proposals.repaired(UNKNOWN, [weighed(reading(), 0.5, nats=nats)], written).kind is kind
+
+
+def test_what_only_one_recogniser_wrote_must_be_as_likely_as_what_the_other_did() -> None:
+    """Both are what a recogniser found likeliest."""
+    own = reading(is_as_written=True)
+    for nats, kind in ((WRITTEN_NATS, MatchKind.ACCEPT), (WRITTEN_NATS + 1, MatchKind.UNKNOWN)):
+        assert proposals.repaired(UNKNOWN, [weighed(own, 0.5, nats=nats)], ["zip it", "sip it"]).kind is kind
 
 
 def test_a_repaired_sentence_with_a_rival_near_is_left() -> None:

@@ -22,6 +22,8 @@ CLOSEST_GAP, CLOSEST_GAP_AGREED, CLOSEST_GAP_NAMELESS, LEAD = 3.3, 2.0, 1.5, 6.0
 #: Nats by which a repaired sentence may be less likely, and where both recognisers wrote the same: all of it but the
 #: repaired place is as it was written. Of 1,300 sentences that ask for nothing none came nearer than 17.
 REPAIRED_NATS, REPAIRED_NATS_AGREED = 15.0, 10.0
+#: The same of what one recogniser wrote, and the other in another way.
+WRITTEN_NATS = 6.0
 #: Sentences that are sketched, rivals among them, and how many of each are weighed.
 SKETCHED, SKETCHED_RIVALS, MAX_WEIGHED, MAX_RIVALS = 20, 8, 4, 2
 #: The same of repaired sentences.
@@ -64,8 +66,12 @@ def closest(match: Match, found: Sequence[Weighed], written: Sequence[str]) -> M
 def repaired(match: Match, found: Sequence[Weighed], written: Sequence[str]) -> Match:
     """The verdict where a word or two of what was written may have been misheard."""
     top = _alone(found)
+    if top is None:
+        return match
     most = REPAIRED_NATS_AGREED if _are_agreed(written) else REPAIRED_NATS
-    return match if top is None or top.nats > most else _accepted(match, top)
+    if top.reading.is_as_written:
+        most = min(most, WRITTEN_NATS)
+    return match if top.nats > most else _accepted(match, top)
 
 
 def _alone(found: Sequence[Weighed]) -> Weighed | None:
