@@ -20,6 +20,7 @@ from schemas.keyword_form import Slot
 from schemas.lexicon import Lexicon, article
 from schemas.likeness import Phrases, likeness
 from schemas.match import Reading
+from schemas.mishearings import misheard
 from schemas.small_words import DENYING, GLUE, LIGHT, words
 from schemas.wording import Words, heard
 
@@ -33,6 +34,8 @@ _EACH, _NAMES, _PAIRED, _PAIRED_NAMES = 4, 2, 8, 4
 _TRIED, _RIVALS = 24, 3
 #: What a word more is worth, up to three: where more was misheard alike, it is likelier the same.
 _WORD_BONUS, _BONUS_WORDS = 2.0, 3
+#: The score of what is often written for a key word.
+_MISHEARD = 80.0
 #: The rank of what was written.
 _UNTOUCHED = 110.0
 #: What two edits cost against one.
@@ -81,6 +84,9 @@ class Repairs:
             if _is_telling(put):
                 self._intents.setdefault(put, set()).add(intent)
         self._phrases = Phrases.of(sorted(self._intents))
+        self._misheard = misheard()
+        for meant in {meant for several in self._misheard.values() for meant in several} - self._intents.keys():
+            self._intents[meant] = {one for word in meant.split() for one in self._intents.get(word, ())}
         self._rivals = Phrases.of([verb for verb in FOREIGN_VERBS if verb not in grammar.verbs])
 
     def find(
@@ -162,6 +168,8 @@ class Repairs:
             for column in cast("list[int]", np.argsort(-row)[:_EACH].tolist())
             if row[column] >= _LEAST and self._phrases.texts[column] != run
         ]
+        for place, run in zip(places, runs, strict=True):
+            found += [Edit(*place, meant, _MISHEARD) for meant in self._misheard.get(run, ())]
         for kind in ("object", "folder"):
             for place, run, names in zip(places, runs, lexicons[kind].nearest(runs, _LEAST_NAME), strict=True):
                 near = [name for name in names[:_NAMES] if _LEAST_NAME <= name.score < _SURE_NAME]

@@ -45,6 +45,21 @@ def test_what_sounds_like_a_word_of_a_request_or_a_name_is_replaced(said: str, w
     assert not found[wording].is_as_written
 
 
+@pytest.mark.parametrize(
+    ("said", "wording"),
+    [
+        (
+            "Is it okay to set a slow order going on the egg orders?",
+            "Is it okay to set a slow audit going on the egg orders?",
+        ),
+        ("The boss is waiting so could use it the recipe box?", "The boss is waiting so could you zip the recipe box?"),
+    ],
+)
+def test_what_is_often_written_for_a_key_word_is_tried(said: str, wording: str) -> None:
+    """Though it is not like it by its letters."""
+    assert wording in {one.wording for one in repaired(said)}
+
+
 def test_rivals_come_with_a_request() -> None:
     """What else may have been said in that place."""
     found = repaired("so what you can press the cold room log")
