@@ -20,14 +20,15 @@ from schemas.keyword_form import Slot
 from schemas.lexicon import Lexicon, article
 from schemas.likeness import Phrases, likeness
 from schemas.match import Reading
+from schemas.mentions import mentions
 from schemas.mishearings import misheard
 from schemas.small_words import DENYING, GLUE, LIGHT, words
 from schemas.wording import Words, heard
 
 #: Words of a run that is replaced, at most, and of what is put there; letters of that at least.
 _RUN, _PUT_WORDS, _PUT_LETTERS = 4, 4, 3
-#: Score from which a run may have been that phrase, or that name; and that a name is sure already.
-_LEAST, _LEAST_NAME, _SURE_NAME = 58.0, 62.0, 99.9
+#: Score from which a run may have been that phrase, or that name; from which it is that name, and surely.
+_LEAST, _LEAST_NAME, _NAMED, _SURE_NAME = 58.0, 62.0, 85.0, 99.9
 #: Phrases that are tried for one run, names, and edits that are tried in pairs.
 _EACH, _NAMES, _PAIRED, _PAIRED_NAMES = 4, 2, 8, 4
 #: Sentences that are tried, of one edit and of two; rivals of one sentence.
@@ -139,8 +140,12 @@ class Repairs:
         pairs = [
             (a, b) for a in others for b in (*names, *others) if a.end <= b.start or (b.value and b.end <= a.start)
         ]
-        two = [Repaired(_with(whole, pair), pair) for pair in pairs]
-        return [*one, *sorted(two, key=lambda repaired: -repaired.rank)[:_TRIED]]
+        two = sorted((Repaired(_with(whole, pair), pair) for pair in pairs), key=lambda repaired: -repaired.rank)
+        found = [*one, *two[:_TRIED]]
+        if mentions(whole.words, lexicons, _NAMED):
+            return found
+        # Every request that is repaired has a name.
+        return [repaired for repaired in found if any(edit.value for edit in repaired.edits)]
 
     def _rivals_of(self, whole: Words, repaired: Repaired) -> list[str]:
         """The same sentence with what people ask for and nothing here does, in the place of its first edit."""

@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.hear_corpus import replay
 
-COUNTS = replay(show=False)
+#: Of the near misses, which take longest since everything is tried with them, every other one.
+COUNTS = replay(show=False, step=2)
 
 
 @pytest.mark.parametrize("which", [name for name in COUNTS if name.endswith(" command")])
