@@ -185,9 +185,9 @@ class Vocabulary:
         """The requests most like what was said."""
         return self._over.closest(said, SKETCHED, SKETCHED_RIVALS)
 
-    def repaired(self, said: Sequence[str]) -> Sequence[Reading]:
-        """The requests that a few misheard words make of what was said, and their rivals."""
-        return self._over.repaired(said, REPAIRED, REPAIRED_RIVALS)
+    def repaired(self, said: Sequence[str], heard: Sequence[str]) -> Sequence[Reading]:
+        """The requests that a few misheard words make of what was said, those among all that was heard, and rivals."""
+        return self._over.repaired(said, heard, REPAIRED, REPAIRED_RIVALS)
 
 
 def meant(over: Matcher, hearing: Hearing) -> Match:

@@ -1,7 +1,7 @@
 """Learns the model of free requests (`schemas/request_model.py`) from corpora; takes two minutes.
 
-It learns from the sets `LEARNED`, never from held-out, fresh, free, unseen and blind. Nothing in it is left to
-chance: the same corpora give the same file.
+It learns from the sets `LEARNED` and `LEARNED_TOLD`, never from held-out, fresh, free, unseen and those called blind.
+Nothing in it is left to chance: the same corpora give the same file.
 
 Usage: python -m benchmarks.train_requests
 """

@@ -83,6 +83,12 @@ class Filler:
         """The words that stand in its forms."""
         return self._known.get(intent, frozenset())
 
+    def folders(self, intent: str, said: Sequence[str], lexicons: Mapping[str, Lexicon]) -> Sequence[Mention]:
+        """Folders that are not called one, where a folder is all that it takes: "zip everything in accounts"."""
+        slots = self._slots.get(intent)
+        takes_one = slots is not None and [kind for _, kind in slots.names] == [ParameterType.FOLDER.value]
+        return bare_folders(said, lexicons, LEAST_FOLDER) if takes_one else ()
+
     def filled(
         self, intent: str, whole: Words, named: Sequence[Mention], lexicons: Mapping[str, Lexicon]
     ) -> Filled | None:
@@ -95,15 +101,17 @@ class Filler:
         if slots is None:
             return None
         kinds = [kind for _, kind in slots.names]
-        once = list({one.found.value: one for one in named or _folders(kinds, said, lexicons)}.values())
+        once = list({one.found.value: one for one in named}.values())
         if kinds != [one.kind for one in once]:
             return None
         found = {name: one.found for (name, _), one in zip(slots.names, once, strict=True)}
+        if slots.number is None and _touching(said, named):
+            # Another number than the name's: "the price list 2024" is not that of 2023.
+            return None
         if slots.text is not None:
             return self._with_text(intent, whole, named, found, slots.text)
         if slots.number is None:
-            # Another number than the name's: "the price list 2024" is not that of 2023.
-            return None if _touching(said, named) else Filled(found)
+            return Filled(found)
         name, parameter = slots.number
         number = _number(said, named, parameter)
         if number:
@@ -194,11 +202,6 @@ def _free(text: str) -> Found:
     return Found(text, text, "", 100.0)
 
 
-def _folders(kinds: Sequence[str], said: Sequence[str], lexicons: Mapping[str, Lexicon]) -> Sequence[Mention]:
-    """Folders that are not called one, where nothing else can be meant: "zip everything in accounts"."""
-    return bare_folders(said, lexicons, LEAST_FOLDER) if kinds == [ParameterType.FOLDER.value] else ()
-
-
 def _number(said: Sequence[str], named: Sequence[Mention], parameter: Parameter) -> str | None:
     """The number that is said outside the names, as digits; empty where there is none, None where it is unclear."""
     runs = _runs(said, named)
@@ -217,12 +220,15 @@ def _touching(said: Sequence[str], named: Sequence[Mention]) -> bool:
 
 
 def _runs(said: Sequence[str], named: Sequence[Mention]) -> list[list[str]]:
-    """The numbers that are said outside the names, word by word."""
+    """The numbers that are said outside the names, word by word; "one" alone is none."""
     inside = {place for one in named for place in range(one.start, one.end)}
     runs: list[list[str]] = []
     is_open = False
     for place, word in enumerate(said):
-        is_number = place not in inside and is_number_word(word) and word != "one"
+        following = said[place + 1] if place + 1 < len(said) else ""
+        is_first = word in {"a", "one"} and following == "hundred"
+        is_next = is_open and (word == "one" or (word == "and" and is_number_word(following)))
+        is_number = place not in inside and (is_first or is_next or (is_number_word(word) and word != "one"))
         if is_number and is_open:
             runs[-1].append(word)
         elif is_number:

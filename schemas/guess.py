@@ -43,10 +43,11 @@ class Guesses:
         self._model, self._verbs = model, grammar.verbs
         known = [template for template in grammar.templates if model.knows(template)]
         self._filler = Filler(known, grammar.keyword_forms, model.phrases)
+        self._known = CONTROLS.intersection(model.labels) | {template.name for template in known}
 
     def knows(self, intent: str) -> bool:
         """Whether the model was taught it; what is near to another request is left to the rules."""
-        return intent in self._model.labels
+        return intent in self._known
 
     def guess(
         self, whole: Words, lexicons: Mapping[str, Lexicon], *, is_refused: bool = False
@@ -61,6 +62,7 @@ class Guesses:
         said = whole.without_courtesy().words
         named = mentions(said, lexicons, LEAST_NAME)
         label, probability = self._model.predict(features(said, named))
+        named = named or self._filler.folders(label, said, lexicons)
         if label == NOTHING or probability < ASK or any(one.lead < MARGIN for one in named):
             return None
         if label not in CONTROLS and _count(said, named) < LEAST_WORDS:

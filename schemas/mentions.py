@@ -5,7 +5,7 @@ Owns the choice among spans that overlap: the surest first, and of two that are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.lexicon import Found, Lexicon, article
@@ -56,11 +56,7 @@ def mentions(said: Sequence[str], lexicons: Mapping[str, Lexicon], least: float)
                 possible.append(Mention(start, end + 1, "folder", other[0], _lead(other)))
             elif start and said[start - 1] in FOLDER:
                 possible.append(Mention(start - 1, end, "folder", other[0], _lead(other)))
-    taken: list[Mention] = []
-    for one in sorted(possible, key=lambda one: (one.kind == "object", -one.found.score, one.start - one.end)):
-        if all(one.end <= other.start or one.start >= other.end for other in taken):
-            taken.append(one)
-    return sorted(taken, key=lambda one: one.start)
+    return _without_overlaps(possible)
 
 
 def bare_folders(said: Sequence[str], lexicons: Mapping[str, Lexicon], least: float) -> list[Mention]:
@@ -74,7 +70,15 @@ def bare_folders(said: Sequence[str], lexicons: Mapping[str, Lexicon], least: fl
         for place, names in zip(places, found, strict=True)
         if names and names[0].score >= least and said[place[0] - 1 : place[0]] and said[place[0] - 1] in _HOLDING
     ]
-    return [Mention(*place, "folder", names[0], _lead(names)) for place, names in known]
+    return _without_overlaps([Mention(*place, "folder", names[0], _lead(names)) for place, names in known])
+
+
+def _without_overlaps(possible: Iterable[Mention]) -> list[Mention]:
+    taken: list[Mention] = []
+    for one in sorted(possible, key=lambda one: (one.kind == "object", -one.found.score, one.start - one.end)):
+        if all(one.end <= other.start or one.start >= other.end for other in taken):
+            taken.append(one)
+    return sorted(taken, key=lambda one: one.start)
 
 
 def with_names(whole: Words, named: Sequence[Mention]) -> str:

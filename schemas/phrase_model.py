@@ -1,7 +1,7 @@
 """Which words of a request are the free text that it is about: "see whether hip replacement comes up in the claims".
 
 A linear model scores every run of words outside the names by the words around it, its ends and its length; learned by
-`benchmarks/train_requests.py` from requests to find a phrase. Small and deterministic.
+`benchmarks/train_phrases.py` from requests to find a phrase. Small and deterministic.
 """
 
 from __future__ import annotations

@@ -17,11 +17,13 @@ import numpy as np
 from schemas.foreign import FOREIGN, FOREIGN_VERBS
 from schemas.grammar import UNFINISHED, Grammar
 from schemas.keyword_form import Slot
+from schemas.layout import MAX_WORDS
 from schemas.lexicon import Lexicon, article
 from schemas.likeness import Phrases, likeness
 from schemas.match import Reading
 from schemas.mentions import mentions
 from schemas.mishearings import misheard
+from schemas.number_words import is_number_word
 from schemas.small_words import DENYING, GLUE, LIGHT, words
 from schemas.wording import Words, heard
 
@@ -31,8 +33,8 @@ _RUN, _PUT_WORDS, _PUT_LETTERS = 4, 4, 3
 _LEAST, _LEAST_NAME, _NAMED, _SURE_NAME = 58.0, 62.0, 85.0, 99.9
 #: Phrases that are tried for one run, names, and edits that are tried in pairs.
 _EACH, _NAMES, _PAIRED, _PAIRED_NAMES = 4, 2, 8, 4
-#: Sentences that are tried, of one edit and of two; rivals of one sentence.
-_TRIED, _RIVALS = 24, 3
+#: Sentences of one text that are tried, of one edit and of two, and of all texts; rivals of one sentence.
+_TRIED, _MOST, _RIVALS = 24, 72, 3
 #: What a word more is worth, up to three: where more was misheard alike, it is likelier the same.
 _WORD_BONUS, _BONUS_WORDS = 2.0, 3
 #: The score of what is often written for a key word.
@@ -85,14 +87,16 @@ class Repairs:
             if _is_telling(put):
                 self._intents.setdefault(put, set()).add(intent)
         self._phrases = Phrases.of(sorted(self._intents))
-        self._misheard = misheard()
-        for meant in {meant for several in self._misheard.values() for meant in several} - self._intents.keys():
+        known = misheard()
+        for meant in {meant for several in known.values() for meant in several} - self._intents.keys():
             self._intents[meant] = {one for word in meant.split() for one in self._intents.get(word, ())}
+        self._misheard = {said: [meant for meant in several if self._intents[meant]] for said, several in known.items()}
         self._rivals = Phrases.of([verb for verb in FOREIGN_VERBS if verb not in grammar.verbs])
 
     def find(
         self,
         said: Sequence[str],
+        others: Sequence[str],
         lexicons: Mapping[str, Lexicon],
         asked: Callable[[str], Reading | None],
         limit: int,
@@ -100,29 +104,31 @@ class Repairs:
     ) -> list[Reading]:
         """The requests that may have been said, likeliest first, and then rivals of the likeliest.
 
-        What one recogniser wrote and the other did not is among them, as it was written.
+        What was heard is among them as it was: the likeliest is not always the request.
 
         Args:
             said: what the recognisers wrote.
+            others: what they thought of besides.
             lexicons: the names by kind.
             asked: what a text clearly asks for.
             limit: how many requests there may be.
             rivals: how many rivals.
         """
+        known: dict[str, Reading | None] = {}
         found: dict[str, tuple[Repaired, Words, Reading]] = {}
-        for text in dict.fromkeys(said):
+        for text in dict.fromkeys([*said, *others]):
             whole = heard(text)
-            for one in (Repaired(text, ()), *self._repaired(whole, lexicons)):
-                reading = None if one.text in found else asked(one.text)
-                if reading is not None and self._is_reason(one, reading):
+            edited = self._repaired(whole, lexicons) if text in said and len(whole.words) <= MAX_WORDS else []
+            for one in (Repaired(text, ()), *edited):
+                if one.text not in known and len(known) < _MOST:
+                    known[one.text] = asked(one.text)
+                reading = known.get(one.text)
+                if reading is not None and one.text not in found and self._is_reason(one, reading):
                     found[one.text] = one, whole, reading
         best = sorted(found.values(), key=lambda each: -each[0].rank)[:limit]
         against = dict.fromkeys(rival for one, whole, _ in best for rival in self._rivals_of(whole, one))
-        own = [
-            reading.model_copy(update={"wording": one.text, "is_as_written": not one.edits}) for one, _, reading in best
-        ]
-        others = [Reading(intent=FOREIGN, meaning=(FOREIGN, text), score=0.0, wording=text) for text in against]
-        return [*own, *others[:rivals]]
+        foreign = [Reading(intent=FOREIGN, meaning=(FOREIGN, text), score=0.0, wording=text) for text in against]
+        return [*(_proposed(one, reading) for one, _, reading in best), *foreign[:rivals]]
 
     def _is_reason(self, one: Repaired, reading: Reading) -> bool:
         """Whether every edit belongs to the request: one that it does not need only bends the words to it."""
@@ -148,10 +154,11 @@ class Repairs:
         return [repaired for repaired in found if any(edit.value for edit in repaired.edits)]
 
     def _rivals_of(self, whole: Words, repaired: Repaired) -> list[str]:
-        """The same sentence with what people ask for and nothing here does, in the place of its first edit."""
-        if not repaired.edits:
+        """The same sentence with what people ask for and nothing here does, in the place of a key word."""
+        edit = next((edit for edit in repaired.edits if not edit.value), None)
+        if edit is None:
             return []
-        edit, rest = repaired.edits[0], repaired.edits[1:]
+        rest = tuple(other for other in repaired.edits if other is not edit)
         said = Phrases.of([" ".join(whole.words[edit.start : edit.end]), edit.put])
         scores = likeness(said, self._rivals).max(axis=0)
         nearest = [self._rivals.texts[place] for place in cast("list[int]", np.argsort(-scores)[:_RIVALS].tolist())]
@@ -163,7 +170,7 @@ class Repairs:
             (start, end)
             for start in range(len(said))
             for end in range(start + 1, min(start + _RUN, len(said)) + 1)
-            if _KEPT.isdisjoint(said[start:end])
+            if _KEPT.isdisjoint(said[start:end]) and not _cuts_a_token(whole, start, end)
         ]
         runs = [" ".join(said[start:end]) for start, end in places]
         scores = likeness(Phrases.of(runs), self._phrases, _LEAST)
@@ -179,7 +186,8 @@ class Repairs:
             for place, run, names in zip(places, runs, lexicons[kind].nearest(runs, _LEAST_NAME), strict=True):
                 near = [name for name in names[:_NAMES] if _LEAST_NAME <= name.score < _SURE_NAME]
                 found += [Edit(*place, f"{article(run)}{name.form}", name.score, name.value) for name in near]
-        return list(_each_once(sorted(found, key=lambda edit: -edit.rank)))
+        whole_numbers = [edit for edit in found if not _loses_a_number(said[edit.start : edit.end], edit.put)]
+        return list(_each_once(sorted(whole_numbers, key=lambda edit: -edit.rank)))
 
 
 def _phrases(grammar: Grammar) -> Iterator[tuple[str, str]]:
@@ -195,6 +203,25 @@ def _phrases(grammar: Grammar) -> Iterator[tuple[str, str]]:
 
 def _is_telling(put: str) -> bool:
     return len(put) >= _PUT_LETTERS and not (GLUE | LIGHT).issuperset(put.split())
+
+
+def _cuts_a_token(whole: Words, start: int, end: int) -> bool:
+    """Whether a run begins or ends within what was written as one: "would" in "wouldn't"."""
+    places = whole.places
+    is_cut_before = start > 0 and places[start - 1] == places[start]
+    return is_cut_before or (end < len(places) and places[end] == places[end - 1])
+
+
+def _loses_a_number(run: Sequence[str], put: str) -> bool:
+    """Whether a number of `run` is not in `put`: "the price list 2023" is not that of 2024."""
+    return not {word for word in run if is_number_word(word)} <= set(put.split())
+
+
+def _proposed(one: Repaired, reading: Reading) -> Reading:
+    """The reading with the sentence that is held against the sound: with the names as they would be said."""
+    is_written = not one.edits and reading.is_literal
+    wording = one.text if reading.is_literal else reading.wording
+    return reading.model_copy(update={"wording": wording, "is_as_written": is_written, "is_literal": is_written})
 
 
 def _each_once(edits: Sequence[Edit]) -> Iterator[Edit]:

@@ -61,7 +61,7 @@ class RequestModel:
 
 def mark(template: Template) -> int:
     """By what a template is known: what it is asked with, and what it takes."""
-    kinds = [f"{name}:{parameter.type}" for name, parameter in template.parameters.items()]
+    kinds = [f"{name}:{parameter.type}:{parameter.is_required}" for name, parameter in template.parameters.items()]
     return crc32("\n".join([template.name, *kinds, *template.patterns]).encode())
 
 

@@ -109,6 +109,12 @@ class Matcher:
             said: one text, or hypotheses in any order.
             answer_expected: a question is open, so yes and no are understood.
         """
+        match = self._matched(said, answer_expected)
+        if isinstance(said, str) or match.kind is not MatchKind.ACCEPT or match.intent in CONTROLS:
+            return match
+        return doubted(match) if may_be_undone(heard(match.text).words) else match
+
+    def _matched(self, said: str | Sequence[Hypothesis], answer_expected: bool) -> Match:
         utterances = _heard(said)
         if not utterances:
             return self._rambled(said)
@@ -122,8 +128,6 @@ class Matcher:
         ranked = sorted(_complete(best.values()), key=lambda c: (-c.standing, c.meaning))
         is_faint = len(text.words) <= FEW_WORDS and top < LEAST_LOG_PROB
         match = verdict(ranked, text.text, is_faint=is_faint, is_typed=isinstance(said, str))
-        if not isinstance(said, str) and match.kind is MatchKind.ACCEPT:
-            match = doubted(match) if may_be_undone(text.words) else match
         if self._guesses is None:
             return match
         if is_faint or match.kind is MatchKind.ACCEPT:
@@ -171,9 +175,9 @@ class Matcher:
             return []
         return self._closest.find(said, self._lexicons, limit, rivals)
 
-    def repaired(self, said: Sequence[str], limit: int, rivals: int) -> list[Reading]:
+    def repaired(self, said: Sequence[str], heard: Sequence[str], limit: int, rivals: int) -> list[Reading]:
         """The requests that a few misheard words make of `said`, and their rivals; see `Repairs.find`."""
-        return self._repairs.find(said, self._lexicons, self._asked, limit, rivals)
+        return self._repairs.find(said, heard, self._lexicons, self._asked, limit, rivals)
 
     def _asked(self, text: str) -> Reading | None:
         """The task that a text clearly asks for, or to cancel, if it takes no free words: these would fit anything."""

@@ -235,7 +235,14 @@ def test_what_has_the_form_of_a_request_and_is_none_is_asked_back() -> None:
     assert MATCHER.match(said).kind is not MatchKind.ACCEPT
 
 
-@pytest.mark.parametrize("said", ["and zip the leek diary", "And pack the leek diary."])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "and zip the leek diary",
+        "And pack the leek diary.",
+        "and zip up the leek diary for me because it is far too big to mail",
+    ],
+)
 def test_what_may_have_been_undone_is_asked_back(said: str) -> None:
     """ "Unzip" is heard as "and zip"; typed, it is what it is."""
     assert MATCHER.match([Hypothesis(text=said, log_prob=-0.1)]).kind is not MatchKind.ACCEPT
@@ -255,3 +262,41 @@ def test_more_words_than_forms_take_are_left_to_the_model() -> None:
     match = MATCHER.match(f"{said} word flood in the leek diary")
     assert (match.kind, match.intent) == (MatchKind.ACCEPT, "find-phrase")
     assert MATCHER.match(" ".join([said] * 5)).kind is MatchKind.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("number", "count"), [("21", "21"), ("twenty one", "21"), ("a hundred", "100"), ("one hundred and one", "101")]
+)
+def test_a_number_is_taken_whole(number: str, count: str) -> None:
+    """ "One" alone is no number, in "twenty one" it is."""
+    match = MATCHER.match(f"give us the {number} words that crop up most in the leek diary")
+    assert match.best is not None
+    assert (match.kind, match.best.slots["count"]) == (MatchKind.ACCEPT, count)
+
+
+def test_another_years_file_is_not_searched_either() -> None:
+    """Free words or not."""
+    said = "can you see whether the price list {} says late delivery anywhere"
+    assert NUMBERED.match(said.format("2023")).kind is MatchKind.ACCEPT
+    assert NUMBERED.match(said.format("2024")).kind is not MatchKind.ACCEPT
+
+
+FOLDERS = Matcher(
+    load_catalog(),
+    ["s:home/letters/a-note.txt", "s:work/letters/b-note.txt", "s:farm/accounts/c-note.txt"],
+    request_model(),
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_done"),
+    [
+        ("could you make one zip of everything in accounts", True),
+        ("could you make one zip of everything in letters", False),
+        ("could you make one zip of everything in accounts if the boss agrees", False),
+        ("could you make one zip of everything in accounts no wait never mind", False),
+    ],
+)
+def test_a_folder_that_is_not_called_one_is_held_to_the_same(said: str, is_done: bool) -> None:
+    """Namesakes are asked about, and what is said behind it counts."""
+    assert (FOLDERS.match(said).kind is MatchKind.ACCEPT) is is_done

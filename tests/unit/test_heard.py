@@ -12,7 +12,7 @@ COUNTS = replay(show=False, step=2)
 
 @pytest.mark.parametrize("which", [name for name in COUNTS if name.endswith(" command")])
 def test_misheard_commands_are_asked_back_never_mistaken(which: str) -> None:
-    """No mishearing starts another task; 96 % are right, of those in any words at all 86 %.
+    """No mishearing starts another task; 96 % are right, of those in any words at all, learned from or not, 86 %.
 
     Two of the six voices are formant synthesis, which the recognisers were never trained on.
     """

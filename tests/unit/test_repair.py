@@ -19,8 +19,8 @@ REMOTES = (
 MATCHER = Matcher(load_catalog(), REMOTES, request_model())
 
 
-def repaired(*said: str) -> list[Reading]:
-    return MATCHER.repaired(said, 12, 6)
+def repaired(*said: str, heard: tuple[str, ...] = ()) -> list[Reading]:
+    return MATCHER.repaired(said, heard, 12, 6)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,7 @@ def test_what_sounds_like_a_word_of_a_request_or_a_name_is_replaced(said: str, w
     found = {one.wording: one for one in repaired(said)}
     assert found[wording].intent == intent
     assert not found[wording].is_as_written
+    assert not found[wording].is_literal
 
 
 @pytest.mark.parametrize(
@@ -80,5 +81,37 @@ def test_a_word_that_the_request_does_not_need_is_not_replaced() -> None:
 
 def test_what_denies_is_never_replaced() -> None:
     """Whatever sounds like it."""
-    for said in ("do not can press the cold room log", "never compass the egg orders"):
-        assert all({"not", "never"} & set(one.wording.split()) for one in repaired(said))
+    for said in (
+        "do not can press the cold room log",
+        "never compass the egg orders",
+        "i wouldn't count the cold room log",
+    ):
+        assert all({"not", "never", "wouldn't"} & set(one.wording.split()) for one in repaired(said))
+
+
+def test_a_number_is_not_repaired_away() -> None:
+    """Another year's file is another file."""
+    over = Matcher(load_catalog(), ["sisyphus:shop/price-list-2024.csv"], request_model())
+    assert [one for one in over.repaired(["zip the price list 2023"], (), 12, 6) if one.slots] == []
+
+
+def test_what_was_written_of_a_name_that_is_only_near_is_weighed_with_the_name() -> None:
+    """The sound agrees with what was written; it is asked about what would be done."""
+    found = repaired("please could you zip the ramp servers log for me")
+    assert found
+    assert all("servers" not in one.wording for one in found if one.slots)
+    assert not any(one.is_as_written for one in found)
+
+
+def test_a_long_story_is_not_repaired() -> None:
+    """Work has bounds: of so many words only what was heard is looked at."""
+    story = "the cold room was warm again last night " * 4
+    assert all(one.is_as_written for one in repaired(f"{story}so can you can press the cold room log"))
+
+
+def test_what_was_heard_besides_is_tried_as_it_was() -> None:
+    """The likeliest text of a recogniser is not always the request."""
+    found = repaired("pack the wrestler into a sick", heard=("put the recipe box into a zip would you",))
+    assert [(one.intent, one.wording) for one in found if one.is_as_written] == [
+        ("compress", "put the recipe box into a zip would you")
+    ]

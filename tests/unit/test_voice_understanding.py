@@ -51,7 +51,7 @@ class _Words:
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         return CLOSEST.get(said[0], ())
 
-    def repaired(self, said: Sequence[str]) -> Sequence[Reading]:
+    def repaired(self, said: Sequence[str], heard: Sequence[str]) -> Sequence[Reading]:
         return REPAIRED.get(said[0], ())
 
 

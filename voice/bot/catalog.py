@@ -71,9 +71,9 @@ class Vocabulary:
         """The requests most like what was said, and their rivals, where no form fits it."""
         return self._matcher.closest(said, SKETCHED, SKETCHED_RIVALS)
 
-    def repaired(self, said: Sequence[str]) -> Sequence[Reading]:
-        """The requests that a few misheard words make of what was said, and their rivals."""
-        return self._matcher.repaired(said, REPAIRED, REPAIRED_RIVALS)
+    def repaired(self, said: Sequence[str], heard: Sequence[str]) -> Sequence[Reading]:
+        """The requests that a few misheard words make of what was said, those among all that was heard, and rivals."""
+        return self._matcher.repaired(said, heard, REPAIRED, REPAIRED_RIVALS)
 
     def hints(self, heard: str) -> str:
         """For the recogniser: all names where they are few, else those that are near to `heard`."""

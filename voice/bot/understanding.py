@@ -13,6 +13,7 @@ from schemas.match import Match, MatchKind, Reading, Reason
 from schemas.template import Template
 from voice.bot import proposals, verification
 from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED, Patience
+from voice.bot.verification import Weighed
 from voice.services.hearing import Hearing
 
 #: Seconds that a second look may take; after that the first one has to do.
@@ -49,8 +50,8 @@ class Words(Protocol):
         """The requests most like what was said, and their rivals, where no form fits it."""
         ...
 
-    def repaired(self, said: Sequence[str]) -> Sequence[Reading]:
-        """The requests that a few misheard words make of what was said, and their rivals."""
+    def repaired(self, said: Sequence[str], heard: Sequence[str]) -> Sequence[Reading]:
+        """The requests that a few misheard words make of what was said, those among all that was heard, and rivals."""
         ...
 
 
@@ -162,7 +163,7 @@ class _Heard:
             return first
         # The two models work side by side.
         looking = asyncio.create_task(_looked_at_again(hearing))
-        if _is_only_near(first):
+        if _is_only_near(first) and verification.undisputed(first, [hearing.text]) is first:
             if await _within(_WEIGHING_S, verification.confirms(hearing, first, templates)):
                 looking.cancel()
                 return first
@@ -189,14 +190,19 @@ class _Heard:
     async def _proposed(self, unsure: Match, again: Hearing) -> Match:
         """What words do not tell, whole sentences may: those like what was written, and it with a word repaired."""
         written = [self.hearing.text, again.text]
-        for propose, decide in ((self._words.closest, proposals.closest), (self._words.repaired, proposals.repaired)):
-            sentences = await asyncio.to_thread(propose, written)
-            if sentences:
-                weighing = proposals.weigh(self.hearing, sentences, written)
-                match = decide(unsure, await _within(_WEIGHING_S, weighing) or [], written)
-                if match.kind is MatchKind.ACCEPT:
-                    return match
-        return unsure
+        heard = [text for look in (self.hearing, again) for text, _ in look.hypotheses]
+        sentences = await asyncio.to_thread(self._words.closest, written)
+        match = proposals.closest(unsure, await self._weighed(sentences, written), written)
+        if match.kind is MatchKind.ACCEPT:
+            return match
+        repairing = asyncio.to_thread(self._words.repaired, written, heard)
+        sentences = await _within(_WEIGHING_S, repairing) or []
+        return proposals.repaired(unsure, await self._weighed(sentences, written), written)
+
+    async def _weighed(self, sentences: Sequence[Reading], written: Sequence[str]) -> list[Weighed]:
+        if not sentences:
+            return []
+        return await _within(_WEIGHING_S, proposals.weigh(self.hearing, sentences, written)) or []
 
 
 class _Typed:
