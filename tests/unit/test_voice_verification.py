@@ -176,6 +176,8 @@ def test_what_was_written_proves_nothing_of_itself() -> None:
         (False, False, ["edit the error log", "edit the error log"], MatchKind.DOUBTFUL),
         (False, False, ["edit the error log", "audit the error log"], MatchKind.ACCEPT),
         (True, False, ["edit the error log", "edit the error log"], MatchKind.ACCEPT),
+        (False, False, ["run a slow edit of the error log"], MatchKind.ACCEPT),
+        (False, False, ["could you edit the error log"], MatchKind.DOUBTFUL),
         (True, True, ["delete the error log", "dill eat the error log"], MatchKind.DOUBTFUL),
         (True, False, ["and zip the error log", "And sip the error log."], MatchKind.DOUBTFUL),
         (True, True, ["i share a log so zip it", "i chair a log so zip it"], MatchKind.ACCEPT),

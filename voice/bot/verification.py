@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from schemas.caveats import may_be_undone
 from schemas.control import CONTROLS
@@ -36,6 +37,8 @@ LEAST_LEAD = 2.0
 MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 20, 2
 #: Score of a meaning from which it is worth asking the sound.
 LEAST_SCORE = 58.0
+#: Words behind which a request has its verb; it may begin with it, too.
+_BEFORE_VERBS = frozenset({"", "please", "you", "to", "and", "then", "so", "me", "just"})
 #: What nothing here does, in one word.
 _FOREIGN = DOING_MORE - GLUE
 _SLOT, _WORD = re.compile(r"\{(\w+)\}"), re.compile(r"[^\W_]+")
@@ -165,8 +168,13 @@ def undisputed(match: Match, written: Sequence[str]) -> Match:
     elif best.is_guessed:
         is_disputed = any(not foreign.isdisjoint(words[:1]) for words in texts)
     else:
-        is_disputed = not best.is_literal and all(not foreign.isdisjoint(words) for words in texts)
+        is_disputed = not best.is_literal and all(not foreign.isdisjoint(_verbs(words)) for words in texts)
     return doubted(match) if is_disputed else match
+
+
+def _verbs(words: Sequence[str]) -> set[str]:
+    """The words that stand where a request has its verb: "edit …", "could you edit …", not "a slow edit of …"."""
+    return {word for before, word in pairwise(["", *words]) if before in _BEFORE_VERBS}
 
 
 def _all_wordings(
