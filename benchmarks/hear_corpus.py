@@ -39,8 +39,8 @@ from voice.services.whisper_model import WhisperModel
 HEARD = CORPUS / "heard.jsonl"
 VOICES = ("flite rms", "flite slt", "flite awb", "flite kal16", "espeak en-us", "espeak en-gb")
 #: How many voices say each command of a set, and how many of its near misses are spoken (one in …); others none.
-TWICE = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "unseen": 2, "blind": 2, "blind2": 1, "loose11": 2}
-NEAR_MISSES = {"tune": 1, "held-out": 1, "fresh": 1, "free": 3, "unseen": 1, "blind": 1, "blind2": 2, "loose11": 1}
+TWICE = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "unseen": 2, "blind": 2, "blind2": 1, "blind3": 1}
+NEAR_MISSES = {"tune": 1, "held-out": 1, "fresh": 1, "free": 3, "unseen": 1, "blind": 1, "blind2": 2, "blind3": 2}
 #: Sketched texts that are kept of an utterance.
 MAX_KEPT = 8
 #: Hz, what the recognisers take.

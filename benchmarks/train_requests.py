@@ -1,7 +1,7 @@
 """Learns the model of free requests (`schemas/request_model.py`) from corpora; takes two minutes.
 
-It learns from the sets `LEARNED` and `LEARNED_TOLD`, never from held-out, fresh, free, unseen and those called blind.
-Nothing in it is left to chance: the same corpora give the same file.
+This is the half that sees the words; `train_meaning.py` learns the other one. Nothing in it is left to chance: the same
+corpora give the same file.
 
 Usage: python -m benchmarks.train_requests
 """
@@ -9,99 +9,39 @@ Usage: python -m benchmarks.train_requests
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.matching import LOOSE, Command, commands, fragments, lines, matcher
+from benchmarks.lessons import LEARNED, LEARNED_TOLD, Kind, Sample, cuts, samples, told
 from benchmarks.train_phrases import phrases, train_phrases
 from infra.template_catalog import load_catalog, shipped_folder
-from schemas.guess import LEAST_NAME
-from schemas.match import MatchKind
-from schemas.mentions import mentions
 from schemas.request_model import NOTHING, WIDTH, Features, RequestModel, features, mark
-from schemas.utterance import Matcher
-from schemas.wording import heard
 from voice.bot.requests import FILE, STEP
 
-#: The sets that it learns from.
-LEARNED = ("tune", "wide", *LOOSE)
-LEARNED_TOLD = ("told1", "told2", "told3", "told4")
-#: How much a command counts, and a piece of one, beside a sentence that asks for nothing: of pieces there are many.
-COMMAND, PIECE = 3.0, 0.02
-#: How often it learns anew with pieces that it took for other commands, how much these count, from which probability.
-ROUNDS, MISTAKEN, _MISTAKEN = 2, 1.0, 0.3
+#: How much a sentence counts: of pieces there are many.
+COUNTS = {Kind.COMMAND: 3.0, Kind.NOTHING: 1.0, Kind.PIECE: 0.02}
+#: How often it learns anew with pieces that it took for other commands, as sentences that ask for nothing, and from
+#: which probability on.
+ROUNDS, _MISTAKEN = 2, 0.3
 EPOCHS, RATE, BIAS_RATE = 20, 0.5, 0.02
-#: Words, a name being one, of a beginning or an ending that is learned as nothing.
-_FRAGMENT = 4
 #: Largest weight that is kept, in steps.
 _MOST = 127
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A sentence as the model sees it, and what it is."""
-
-    features: Features
-    label: str
-    weight: float = 1.0
-
-
-def samples(which: str) -> Iterator[Sample]:
-    """The commands of a set, its near misses, and short pieces of commands, which ask for nothing."""
-    over = matcher(which, has_model=False)
-    for command in commands(which):
-        yield Sample(seen(over, command.text), command.intent, COMMAND)
-        yield from (Sample(seen(over, piece), NOTHING, PIECE) for piece in pieces(over, command))
-    denied = lines("near-misses-taken-back.txt") if which == "tune" else []
-    for text in (*lines(f"near-misses-{which}.txt"), *denied):
-        yield Sample(seen(over, text), NOTHING)
-
-
-def told(which: str) -> Iterator[Sample]:
-    """Sentences that only sound like requests."""
-    over = matcher(which, has_model=False)
-    for text in lines(f"near-misses-{which}.txt"):
-        yield Sample(seen(over, text), NOTHING)
-
-
-def seen(over: Matcher, text: str) -> Features:
-    """What the model sees of a text."""
-    said = heard(text).without_courtesy().words
-    return features(said, mentions(said, over.lexicons, LEAST_NAME))
-
-
-def pieces(over: Matcher, command: Command) -> Iterator[str]:
-    """Short beginnings and endings that are no request by themselves, and what is left of a pair without one of it."""
-    for piece in fragments(command):
-        said = heard(piece).words
-        named = mentions(said, over.lexicons, LEAST_NAME)
-        count = len(said) - sum(one.end - one.start - 1 for one in named)
-        is_half = command.intent == "compare" and len(named) == 1
-        if (count <= _FRAGMENT or is_half) and over.match(piece).kind is not MatchKind.ACCEPT:
-            yield piece
-
-
-def cuts(which: str) -> Iterator[Sample]:
-    """Every beginning and ending of the commands of a set, under the label of the command."""
-    over = matcher(which, has_model=False)
-    for command in commands(which):
-        said = heard(command.text).without_courtesy().words
-        names = mentions(said, over.lexicons, LEAST_NAME)
-        for cut in range(1, len(said)):
-            head = [one for one in names if one.end <= cut]
-            tail = [replace(one, start=one.start - cut, end=one.end - cut) for one in names if one.start >= cut]
-            yield Sample(features(said[:cut], head), command.intent)
-            yield Sample(features(said[cut:], tail), command.intent)
 
 
 def mistaken(model: RequestModel, pieces: Sequence[Sample]) -> Iterator[Sample]:
     """Pieces of commands that it takes for other ones: to be learned as nothing."""
     for piece in pieces:
-        label, probability = model.predict(piece.features)
-        if label not in {NOTHING, piece.label} and probability >= _MISTAKEN:
-            yield Sample(piece.features, NOTHING, MISTAKEN)
+        sure = model.by_words(_seen(piece.words))
+        label = model.labels[int(sure.argmax())]
+        if label not in {NOTHING, piece.label} and np.exp(sure.max()) >= _MISTAKEN:
+            yield Sample(piece.words, NOTHING, Kind.NOTHING)
+
+
+@cache
+def _seen(words: tuple[str, ...]) -> Features:
+    return features(words)
 
 
 def train(learned: Sequence[Sample]) -> RequestModel:
@@ -113,12 +53,13 @@ def train(learned: Sequence[Sample]) -> RequestModel:
     rng = np.random.default_rng(0)
     for _ in range(EPOCHS):
         for place in rng.permutation(len(learned)).tolist():
-            seen, scale = learned[place].features, 1 / np.sqrt(len(learned[place].features))
+            seen = _seen(learned[place].words)
+            scale = 1 / np.sqrt(len(seen))
             scores = bias + scale * weights[seen].sum(axis=0)
             wrong = np.exp(scores - scores.max())
             wrong /= wrong.sum()
             wrong[number[learned[place].label]] -= 1
-            wrong *= learned[place].weight
+            wrong *= COUNTS[learned[place].kind]
             slope = scale * wrong
             moved[seen] += slope @ slope
             weights[seen] -= RATE * slope / np.sqrt(moved[seen])
@@ -135,7 +76,7 @@ def main() -> None:
     each = [sample for which in LEARNED for sample in samples(which)]
     each += [sample for which in LEARNED_TOLD for sample in told(which)]
     # The same piece of many commands says no more than that of one.
-    learned = list({(sample.features.tobytes(), sample.label): sample for sample in each}.values())
+    learned = list({(sample.words, sample.label): sample for sample in each}.values())
     pieces = [piece for which in LEARNED for piece in cuts(which)]
     model = train(learned)
     for _ in range(ROUNDS):

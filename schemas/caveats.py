@@ -32,6 +32,7 @@ _TAKEN_BACK = frozenset(
     {("never", "mind"), ("forget", "it"), ("forget", "that"), ("scratch", "that"), ("leave", "it"), ("skip", "it")}
     | {("skip", "that"), ("drop", "it"), ("drop", "that"), ("disregard", "that"), ("my", "mind")}
 )
+_NOT_SERIOUS = words("kidding joking")
 _AND, _NO, _NO_HASTE = words("and then"), "no", words("rush hurry skimping problem need worries")
 #: Behind them may follow any words: they say why.
 _REASONS = GOING_ON | words("before while as my our his her their")
@@ -70,7 +71,8 @@ def makes_it_none(
     """
     if not (_OPPOSITES | _HABITS).isdisjoint(said) or (said and said[0] in DOING_MORE - set(verbs) | _AT):
         return True
-    if named and tuple(said[named[-1].end :][-2:]) in _TAKEN_BACK:
+    behind = said[named[-1].end :] if named else ()
+    if tuple(behind[-2:]) in _TAKEN_BACK or (behind and behind[-1] in _NOT_SERIOUS) or is_compared(said, named):
         return True
     return _is_asked_about(said, known) or _is_done_by_others(said, verbs) or _is_timed(said, named, known)
 
@@ -83,6 +85,11 @@ def may_make_it_none(said: Sequence[str], named: Sequence[Mention], verbs: Colle
 def may_be_undone(said: Sequence[str]) -> bool:
     """Whether "and zip …" may have been "unzip …"."""
     return len(said) > 1 and said[0] == "and" and f"un{said[1]}" in DOING_MORE
+
+
+def is_compared(said: Sequence[str], named: Sequence[Mention]) -> bool:
+    """Whether a name is only held against something that has none: "the form is longer than the letter so zip it"."""
+    return any("than" in said[max(0, one.start - 2) : one.start] for one in named[:1])
 
 
 def is_explained(said: Sequence[str], named: Sequence[Mention], known: Collection[str]) -> bool:

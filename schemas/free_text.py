@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _PLACE = "mention|occurrence|instance|place|time|spot|line|sentence|passage|part|paragraph"
+_TERM = "word|phrase|term|name|expression"
 #: What people say before the words that they look for.
 _BEFORE = re.compile(
     rf"""(?:
@@ -12,10 +13,10 @@ _BEFORE = re.compile(
       | (?:does|do|did|has|have)\ (?:\w+\ ){{1,3}}?(?:say|said|mention|mentioned|talk\ about)
       | (?:do\ |did\ )?(?:i|we|you|they)\ (?:write|wrote|say|said|mention|mentioned)
     | (?:anything\ |something\ )?about
-      | (?:any|all|every|each|the|a|an|some)(?=\ (?:{_PLACE}|word|phrase|term|name)s?\b)
+      | (?:any|all|every|each|the|a|an|some)(?=\ (?:{_PLACE}|{_TERM})s?\b)
       | (?:{_PLACE})s?(?:\ (?:of|with|that|where|containing|which))?
       | the(?=\ \w)
-      | (?:word|phrase|term|name)s?
+      | (?:{_TERM})s?
     )\ """,
     re.VERBOSE,
 )

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from schemas.caveats import is_explained, makes_it_none, may_make_it_none
+from schemas.caveats import is_compared, is_explained, makes_it_none, may_make_it_none
 from schemas.control import CONTROLS
 from schemas.fill import Filler
 from schemas.grammar import Grammar
 from schemas.lexicon import Lexicon, bare
 from schemas.match import MARGIN, Match, MatchKind, Reading, Reason, doubted
 from schemas.mentions import FOLDER, Mention, mentions, with_names
-from schemas.request_model import NOTHING, RequestModel, features
+from schemas.request_model import NOTHING, RequestModel
 from schemas.strangers import is_literal
 from schemas.wording import Words
 
 #: Probability from which it is done: a task, one behind whose name more is said, what is said of a task that is named,
 #: and of none; and asked back.
-ACT, ACT_BEFORE_MORE, ACT_CONTROL_OF, ACT_CONTROL, ASK = 0.65, 0.8, 0.9, 0.95, 0.4
+ACT, ACT_BEFORE_MORE, ACT_CONTROL_OF, ACT_CONTROL, ASK = 0.65, 0.8, 0.9, 0.9, 0.4
 #: From here on the model, which has learned from both, is believed where a word looks as if it undid a request.
 SURE = 0.95
 #: From here on, and of so many words, it is believed that what has the form of a request is none.
 DENY, LEAST_DENIED = 0.9, 7
 #: Fewer words, a name being one, are a request that has a form, or a piece of one.
-LEAST_WORDS = 5
+LEAST_WORDS = 4
 #: The least score of a name; below, it may be another one.
 LEAST_NAME = 85.0
 
@@ -61,7 +61,7 @@ class Guesses:
         """
         said = whole.without_courtesy().words
         named = mentions(said, lexicons, LEAST_NAME)
-        label, probability = self._model.predict(features(said, named))
+        label, probability = self._model.predict(said, named)
         named = named or self._filler.folders(label, said, lexicons)
         if label == NOTHING or probability < ASK or any(one.lead < MARGIN for one in named):
             return None
@@ -111,9 +111,11 @@ class Guesses:
     def _denies(self, best: Reading, said: Sequence[str], named: Sequence[Mention]) -> bool:
         """Whether what a form took for a request is none to the model; of short ones it knows little."""
         names = self._filler.names(best)
+        if is_compared(said, named):
+            return True
         if names is None or _count(said, named) < LEAST_DENIED or not names <= {one.found.value for one in named}:
             return False
-        label, probability = self._model.predict(features(said, named))
+        label, probability = self._model.predict(said, named)
         return label == NOTHING and probability >= DENY
 
 

@@ -123,7 +123,9 @@ class Repairs:
                 if one.text not in known and len(known) < _MOST:
                     known[one.text] = asked(one.text)
                 reading = known.get(one.text)
-                if reading is not None and one.text not in found and self._is_reason(one, reading):
+                if reading is None or one.text in found or _is_no_better(one, reading, known.get(text)):
+                    continue
+                if self._is_reason(one, reading):
                     found[one.text] = one, whole, reading
         best = sorted(found.values(), key=lambda each: -each[0].rank)[:limit]
         against = dict.fromkeys(rival for one, whole, _ in best for rival in self._rivals_of(whole, one))
@@ -188,6 +190,12 @@ class Repairs:
                 found += [Edit(*place, f"{article(run)}{name.form}", name.score, name.value) for name in near]
         whole_numbers = [edit for edit in found if not _loses_a_number(said[edit.start : edit.end], edit.put)]
         return list(_each_once(sorted(whole_numbers, key=lambda edit: -edit.rank)))
+
+
+def _is_no_better(one: Repaired, reading: Reading, written: Reading | None) -> bool:
+    """Whether what was written asks for the same by itself, and as clearly."""
+    is_same = written is not None and written.meaning == reading.meaning and written.score >= reading.score
+    return bool(one.edits) and is_same
 
 
 def _phrases(grammar: Grammar) -> Iterator[tuple[str, str]]:

@@ -142,6 +142,7 @@ class Execution:
         return status
 
     async def _pump(self, container: Container, sinks: dict[Stream, list[BinaryIO]]) -> None:
+        self.spool.begin_command()
         async for stream, data in container.output():
             self.spool.feed(stream, data)
             for sink in sinks[stream]:
@@ -196,7 +197,7 @@ class Execution:
             limit = self.task.resources.memory_mb
             message = f"ran out of memory (resources.memory_mb = {limit}); raise the limit or use less"
             raise attempt_error(Cause.OUT_OF_MEMORY, message, item, exit_code=status.code, log_tail=tail)
-        last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
+        last = self.spool.last_line
         message = f"exit code {status.code}" + (f": {last[:300]}" if last else "")
         raise attempt_error(Cause.EXIT, message, item, exit_code=status.code, log_tail=tail)
 

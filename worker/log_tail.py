@@ -54,6 +54,7 @@ class LogSpool:
         self._decoders = {s: codecs.getincrementaldecoder("utf-8")("replace") for s in Stream}
         self._partial = dict.fromkeys(Stream, "")
         self._tail = ""
+        self._last = dict.fromkeys(Stream, "")
         self._live: list[str] = []
         self._live_chars = self._live_offset = 0
         self._fresh, self._publishing = asyncio.Event(), asyncio.Lock()
@@ -71,6 +72,15 @@ class LogSpool:
         """The last lines, at most `TAIL_LINES` and `TAIL_CHARS` characters."""
         return "\n".join(self._tail.splitlines()[-TAIL_LINES:])
 
+    @property
+    def last_line(self) -> str:
+        """What the command said last, of what it complained of if it complained: the streams come in no sure order."""
+        return self._last[Stream.STDERR] or self._last[Stream.STDOUT]
+
+    def begin_command(self) -> None:
+        """What is printed from now on is another command's."""
+        self._last = dict.fromkeys(Stream, "")
+
     def feed(self, stream: Stream, data: bytes, *, final: bool = False) -> None:
         """Take what a stream printed; with `final` the rest of an unfinished line too."""
         text = self._partial[stream] + self._decoders[stream].decode(data, final)
@@ -80,16 +90,18 @@ class LogSpool:
             block, rest = f"{block}{rest}\n", ""
         self._partial[stream] = rest
         if block:
-            self._keep(block.replace("\r\n", "\n"))
+            self._keep(stream, block.replace("\r\n", "\n"))
 
-    def _keep(self, block: str) -> None:
+    def _keep(self, stream: Stream, block: str) -> None:
         for secret in self._secrets:
             block = block.replace(secret, "***")
         if "::" in block:
             for line in block.split("\n"):
                 if line.startswith("::"):
                     self._on_command(line)
-        self._tail = (self._tail + block[-TAIL_CHARS:])[-TAIL_CHARS:]
+        end = block[-TAIL_CHARS:]
+        self._tail = (self._tail + end)[-TAIL_CHARS:]
+        self._last[stream] = next((line for line in reversed(end.splitlines()) if line.strip()), self._last[stream])
         raw = block.encode("utf-8", "replace")
         room = max(0, self._limit - self.size_bytes)
         if raw and room:

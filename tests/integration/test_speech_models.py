@@ -27,6 +27,7 @@ from voice.services.hearing import Hearing
 from voice.services.piper_engine import PiperEngine, open_piper
 from voice.services.registry import SpeechSettings
 from voice.services.speech import Speech
+from voice.services.weight_pins import ALL_MODELS
 from voice.services.weights import Weights, package_folder
 from voice.services.whisper_engine import _load
 from voice.services.whisper_model import Listener, WhisperModel
@@ -255,7 +256,7 @@ def test_all_weights_are_the_pinned_ones(settings: SpeechSettings) -> None:
     """What the packages ship, joined where it is split, has the pinned digests."""
     steps: list[tuple[str, int, int]] = []
     Weights(settings.models_dir).install(lambda *step: steps.append(step))
-    assert {model for model, done, total in steps if done == total} == {"whisper-tiny.en", "whisper-base", "piper-joe"}
+    assert {model for model, done, total in steps if done == total} == {model.name for model in ALL_MODELS}
 
 
 def test_everything_loaded_is_under_its_memory_budget(settings: SpeechSettings) -> None:

@@ -115,6 +115,19 @@ def spool(tmp_path, limit=1000, secrets=()):
     return LogSpool(tmp_path / "log", limit, commands.append, secrets), commands
 
 
+def test_the_reason_of_a_failure_is_what_was_complained_of(tmp_path):
+    """A complaint may arrive before what was printed earlier, and one of another command is none of this one."""
+    log, _ = spool(tmp_path)
+    log.begin_command()
+    log.feed(Stream.STDERR, b"ls: /nonexistent: No such file\n\n")
+    log.feed(Stream.STDOUT, b"hello\n")
+    assert log.last_line == "ls: /nonexistent: No such file"
+    log.begin_command()
+    assert log.last_line == ""
+    log.feed(Stream.STDOUT, b"no records\n")
+    assert log.last_line == "no records"
+
+
 def kept(log):
     log.close()
     return log.path.read_text().splitlines()

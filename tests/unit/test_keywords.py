@@ -107,6 +107,7 @@ def test_free_text_is_what_is_looked_for() -> None:
     words = said("every mention of the word apple anywhere")
     assert text_span(words, 0, len(words)) == (5, 6)
     assert text_span(("the", "white", "whale"), 0, 3) == (1, 3)
+    assert text_span(("the", "expression", "partial", "credit"), 0, 4) == (2, 4)
     assert text_span(("the", "word"), 0, 2) is None
 
 

@@ -19,6 +19,7 @@ from schemas.utterance import Matcher
 from voice.bot.hints import sentence_with
 from voice.bot.proposals import REPAIRED, REPAIRED_RIVALS, SKETCHED, SKETCHED_RIVALS
 from voice.bot.requests import request_model
+from voice.services.weights import Weights
 
 log = get_logger(__name__)
 
@@ -37,7 +38,8 @@ class Vocabulary:
 
     def __init__(self, cluster: Cluster, catalog: Catalog) -> None:
         self._cluster = cluster
-        self._matcher = Matcher(catalog, model=request_model())
+        weights = Weights(cluster.settings.data / "models", cluster.settings.models)
+        self._matcher = Matcher(catalog, model=request_model(weights))
         self._remotes: tuple[str, ...] = ()
         self._readings: dict[tuple[tuple[tuple[str, float], ...], bool, bool], Match] = {}
         self._templates: Mapping[str, Template] = catalog.templates

