@@ -52,6 +52,8 @@ _MODALS = words("should can will could would might must")
 _SELF = words("you i we it they he she there that this what which who")
 #: Others, who do it by themselves.
 _OTHERS = words("people they everybody everyone somebody someone he she")
+#: What others do, be it asked for or not: "somebody has been at it", "they want it zipped".
+_OF_ANYTHING = words("has have had do does did is are was were want wants need needs")
 #: With them begins when it should be done: "at noon …".
 _AT = words("at on after")
 #: Whose wish is not theirs alone: "my editor wants to know".
@@ -69,7 +71,10 @@ def makes_it_none(
         verbs: what may be asked for.
         known: the words of the request that it was taken for.
     """
-    if not (_OPPOSITES | _HABITS).isdisjoint(said) or (said and said[0] in DOING_MORE - set(verbs) | _AT):
+    is_name_first = any(one.start == 0 for one in named)
+    if not (_OPPOSITES | _HABITS).isdisjoint(said):
+        return True
+    if said and not is_name_first and said[0] in DOING_MORE - set(verbs) | _AT:
         return True
     behind = said[named[-1].end :] if named else ()
     if tuple(behind[-2:]) in _TAKEN_BACK or (behind and behind[-1] in _NOT_SERIOUS) or is_compared(said, named):
@@ -135,7 +140,7 @@ def _is_done_by_others(said: Sequence[str], verbs: Collection[str]) -> bool:
     """Whether somebody else does it, or wants to: "people zip it", "bob wants to take the letter and zip it"."""
     return any(
         (pair == ("wants", "to") and _KNOWING.isdisjoint(said[place + 2 : place + 3]))
-        or (pair[0] in _OTHERS and pair[1] in verbs)
+        or (pair[0] in _OTHERS and pair[1] in verbs and pair[1] not in _OF_ANYTHING)
         for place, pair in enumerate(pairwise(said))
     )
 

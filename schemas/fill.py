@@ -27,6 +27,15 @@ LEAST_TASK_NAME, LEAST_FOLDER = 95.0, 95.0
 LEAST_PHRASE, SURE_PHRASE = 0.5, 0.98
 #: What is said of tasks of a kind.
 _OF_TASKS, _VAGUE = {ControlIntent.STATUS, ControlIntent.CANCEL}, words("something anything everything nothing")
+#: Words of requests that are said of anything else as often: "the big one" is no word count.
+_PLAIN = words(
+    """
+    add anywhere apart back big bit bottom bring brings care check checked checking code comes contain contains copy
+    create depth detail different form grab holds if include includes lay line lines listed look looking looks many next
+    often open part parts per place places point points properly runs same says set sets shows side sign somewhere start
+    stick taking they times top total turn turned turns uses value version walk whether
+    """
+)
 #: Words that the name of a kind of task has at most.
 _TASK_WORDS = 4
 
@@ -72,7 +81,7 @@ class Filler:
             self._known[form.intent] = self._known.get(form.intent, frozenset()) | said | form.extras
         of_controls = _VAGUE | {word for name in CONTROLS for word in acts.get(name, ())}
         #: Words that tell kinds of tasks apart.
-        self._acts = {name: acts.get(name, set()) - of_controls - GLUE for name in self._slots}
+        self._acts = {name: acts.get(name, set()) - of_controls - _PLAIN - GLUE for name in self._slots}
 
     def names(self, best: Reading) -> set[str] | None:
         """The objects and folders that it speaks of; None where its parameters cannot be filled."""

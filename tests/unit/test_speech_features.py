@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from voice.services.bpe import decode_tokens
 from voice.services.mel import log_mel, pcm_to_sound
+from voice.services.token_table import TokenTable
 
 
 def _hz_to_mel(hz: float) -> float:
@@ -106,3 +107,18 @@ def test_no_token_breaks_the_decoder(tokens: list[str]) -> None:
 def test_special_tokens_are_no_text() -> None:
     """Timestamps and the end token leave no trace."""
     assert decode_tokens(["<|0.00|>", "ĠCount", "Ġthe", "Ġwords", ".", "<|endoftext|>"]) == "Count the words."
+
+
+def test_tokens_are_found_both_ways() -> None:
+    """As in a list and a dictionary, whatever the order of the bytes."""
+    tokens = ["the", "", "a", "Ġthe", "ü", "th", "[CLS]", "##s"]
+    table = TokenTable(tokens)
+    assert len(table) == len(tokens)
+    assert [table.token(table.number(token)) for token in tokens] == tokens
+    assert [table.find(token) for token in tokens] == list(range(len(tokens)))
+    assert table.find("t") is None
+    for number in (-1, len(tokens)):
+        with pytest.raises(IndexError):
+            table.token(number)
+    with pytest.raises(KeyError):
+        table.number("thee")

@@ -178,6 +178,7 @@ class _Heard:
         held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
         if held.kind is not MatchKind.ACCEPT and not is_invented:
             held = await self._proposed(held, again)
+        held = verification.uncontradicted(held, first, second)
         return verification.undisputed(held, [hearing.text, again.text])
 
     async def _held_against_sound(self, settled: Match, readings: Sequence[Reading], again: Hearing) -> Match:

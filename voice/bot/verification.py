@@ -152,6 +152,22 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     return gap <= QUICK_GAP and best.log_prob - rival >= LEAST_LEAD
 
 
+def uncontradicted(match: Match, *looks: Match) -> Match:
+    """The verdict, but asked back where the words of a look clearly ask for something else that no sound was asked of.
+
+    "All of the exams fold with a single zip" is a folder's; that "all of the exam results with a single zip" sounds
+    like it, too, proves nothing while the folder was not held against it.
+    """
+    best = match.best
+    if match.kind is not MatchKind.ACCEPT or best is None or best.intent in CONTROLS:
+        return match
+    others = [look.best for look in looks if look.kind is MatchKind.ACCEPT and look.best is not None]
+    is_doubted = any(
+        other.is_as_written and other.intent not in CONTROLS and other.meaning != best.meaning for other in others
+    )
+    return doubted(match) if is_doubted else match
+
+
 def undisputed(match: Match, written: Sequence[str]) -> Match:
     """The verdict, but asked back where what was written says of the file what nothing here does.
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+from voice.services.token_table import TokenTable
+
 # GPT-2's table: printable bytes stand for themselves, the others are moved up to 256 and beyond.
 _PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
 _HIDDEN = tuple(byte for byte in range(256) if byte not in _PRINTABLE)
@@ -40,19 +42,19 @@ class Vocabulary:
         """Read ``vocabulary.json`` or ``vocabulary.txt`` in `folder`."""
         listed = folder / "vocabulary.json"
         if listed.exists():
-            self._tokens: list[str] = json.loads(listed.read_text(encoding="utf-8"))
+            tokens: list[str] = json.loads(listed.read_text(encoding="utf-8"))
         else:
-            self._tokens = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
-        self._number = {token: number for number, token in enumerate(self._tokens)}
+            tokens = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
+        self._table = TokenTable(tokens)
         self._encoded = lru_cache(maxsize=4_096)(self._merge)
 
     def number(self, token: str) -> int:
         """The number of a whole token, special ones included. Raises KeyError where there is none."""
-        return self._number[token]
+        return self._table.number(token)
 
     def token(self, number: int) -> str:
         """The token of a number. Raises IndexError where there is none."""
-        return self._tokens[number]
+        return self._table.token(number)
 
     def encode(self, text: str) -> list[int]:
         """The tokens of `text` as Whisper writes it, with a space before the first word."""
@@ -62,9 +64,10 @@ class Vocabulary:
         parts = [_CHAR_OF[byte] for byte in piece.encode()]
         while len(parts) > 1:
             pairs = [first + second for first, second in pairwise(parts)]
-            known = [place for place, pair in enumerate(pairs) if pair in self._number]
+            ranks = [self._table.find(pair) for pair in pairs]
+            known = [(rank, place) for place, rank in enumerate(ranks) if rank is not None]
             if not known:
                 break
-            place = min(known, key=lambda place: self._number[pairs[place]])
+            _, place = min(known)
             parts[place : place + 2] = [pairs[place]]
-        return tuple(self._number[part] for part in parts)
+        return tuple(self._table.number(part) for part in parts)

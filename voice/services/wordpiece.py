@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from voice.services.token_table import TokenTable
+
 #: Tokens of one sentence at most; what goes beyond is cut off. The longest sentence that is understood has 60 words.
 MAX_TOKENS = 96
 _START, _END, _UNKNOWN, _INSIDE = "[CLS]", "[SEP]", "[UNK]", "##"
@@ -24,9 +26,9 @@ class WordPieces:
     """
 
     def __init__(self, tokens: Iterable[str], signs: Mapping[str, str]) -> None:
-        self.tokens = list(tokens)
-        self._number = {token: number for number, token in enumerate(self.tokens)}
-        self._signs = {word: self._number[token] for word, token in signs.items()}
+        self._table = TokenTable(tokens)
+        self._start, self._end = (self._table.number(token) for token in (_START, _END))
+        self._signs = {word: self._table.number(token) for word, token in signs.items()}
         self._split = lru_cache(maxsize=4_096)(self._pieces)
 
     @classmethod
@@ -34,14 +36,19 @@ class WordPieces:
         """Read a ``vocab.txt``: a token a line."""
         return cls(path.read_text(encoding="utf-8").splitlines(), signs)
 
+    @property
+    def tokens(self) -> list[str]:
+        """All of them, by number."""
+        return [self._table.token(number) for number in range(len(self._table))]
+
     def number(self, token: str) -> int:
         """The number of a token. Raises KeyError where there is none."""
-        return self._number[token]
+        return self._table.number(token)
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """The numbers of a sentence, with its start and its end."""
         inner = [number for word in words for number in self._word(word)]
-        return [self._number[_START], *inner[: MAX_TOKENS - 2], self._number[_END]]
+        return [self._start, *inner[: MAX_TOKENS - 2], self._end]
 
     def _word(self, word: str) -> Iterable[int]:
         if word in self._signs:
@@ -53,11 +60,11 @@ class WordPieces:
         start, found = 0, list[int]()
         while start < len(word):
             mark = _INSIDE if start else ""
-            ends = range(len(word), start, -1)
-            end = next((end for end in ends if mark + word[start:end] in self._number), None)
-            if end is None:
+            numbers = ((end, self._table.find(mark + word[start:end])) for end in range(len(word), start, -1))
+            end, number = next((piece for piece in numbers if piece[1] is not None), (start, None))
+            if number is None:
                 # A word is known as a whole or not at all.
-                return (self._number[_UNKNOWN],)
-            found.append(self._number[mark + word[start:end]])
+                return (self._table.number(_UNKNOWN),)
+            found.append(number)
             start = end
         return tuple(found)
