@@ -20,7 +20,7 @@ from schemas.wording import heard
 
 #: The sets that are learned.
 LEARNED = ("tune", "wide", *LOOSE)
-LEARNED_TOLD = ("told1", "told2", "told3", "told4")
+LEARNED_TOLD = ("told1", "told2", "told3", "told4", "told5")
 #: Words, a name being one, of a beginning or an ending that is learned as nothing.
 _FRAGMENT = 4
 

@@ -99,10 +99,12 @@ def learn(taught: Sequence[Sample], labels: Sequence[str]) -> dict[str, np.ndarr
 
 def main() -> None:
     """Learn and keep it."""
-    taught, labels = lessons(), load(None).labels
+    taught, words = lessons(), load(None)
     print(f"{len(taught)} sentences", flush=True)
+    found = learn(taught, words.labels)
+    found |= {"labels": np.array(words.labels), "marks": np.array([words.marks[label] for label in words.labels])}
     path = shipped_folder() / MEANING
-    np.savez_compressed(path, allow_pickle=False, **learn(taught, labels))
+    np.savez_compressed(path, allow_pickle=False, **found)  # pyright: ignore[reportArgumentType]
     print(f"{path}: {path.stat().st_size} bytes")
 
 

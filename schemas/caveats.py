@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from schemas.foreign import DOING_MORE
 from schemas.lead_ins import DENIED
+from schemas.lexicon import bare
 from schemas.mentions import Mention
 from schemas.number_words import is_number_word
 from schemas.small_words import BEHIND, GLUE, GOING_ON, LIGHT, words
@@ -32,6 +33,7 @@ _TAKEN_BACK = frozenset(
     {("never", "mind"), ("forget", "it"), ("forget", "that"), ("scratch", "that"), ("leave", "it"), ("skip", "it")}
     | {("skip", "that"), ("drop", "it"), ("drop", "that"), ("disregard", "that"), ("my", "mind")}
 )
+_OR_NOT, _POINTING = ("or", "not"), words("that this it which")
 _NOT_SERIOUS = words("kidding joking")
 _AND, _NO, _NO_HASTE = words("and then"), "no", words("rush hurry skimping problem need worries")
 #: Behind them may follow any words: they say why.
@@ -43,6 +45,8 @@ _ASKING_ABOUT = frozenset(
     | {("could", "have"), ("should", "have"), ("would", "have"), ("wonder", "if"), ("wonder", "whether")}
     | {("good", "idea"), ("bad", "idea")}
 )
+#: With these begins who asks whether something was done.
+_ASKING_WHETHER_DONE = frozenset({("have", "you"), ("has", "anyone"), ("has", "anybody"), ("has", "somebody")})
 _POSSIBLE = words("possible okay ok alright great lovely helpful")
 #: The opposites of what is asked for; and what is only said to be done now and then.
 _OPPOSITES, _HABITS = words("least rarest fewest longest shortest uncommon"), words("usually normally always sometimes")
@@ -52,8 +56,9 @@ _MODALS = words("should can will could would might must")
 _SELF = words("you i we it they he she there that this what which who")
 #: Others, who do it by themselves.
 _OTHERS = words("people they everybody everyone somebody someone he she")
-#: What others do, be it asked for or not: "somebody has been at it", "they want it zipped".
-_OF_ANYTHING = words("has have had do does did is are was were want wants need needs")
+#: What others do besides what is asked for, if something is asked for behind it: "they want it zipped so could you …".
+_OF_ANYTHING, _ASKING = words("has have had do does did is are was were want wants need needs"), words("you")
+_ARTICLES = words("the a an my our your")
 #: With them begins when it should be done: "at noon …".
 _AT = words("at on after")
 #: Whose wish is not theirs alone: "my editor wants to know".
@@ -71,19 +76,22 @@ def makes_it_none(
         verbs: what may be asked for.
         known: the words of the request that it was taken for.
     """
-    is_name_first = any(one.start == 0 for one in named)
+    is_name_first = any(one.start == 0 and bare(" ".join(said[: one.end])) == one.found.form for one in named)
     if not (_OPPOSITES | _HABITS).isdisjoint(said):
         return True
     if said and not is_name_first and said[0] in DOING_MORE - set(verbs) | _AT:
         return True
-    behind = said[named[-1].end :] if named else ()
-    if tuple(behind[-2:]) in _TAKEN_BACK or (behind and behind[-1] in _NOT_SERIOUS) or is_compared(said, named):
+    if _is_taken_back(said[named[-1].end :] if named else ()) or is_compared(said, named):
+        return True
+    if tuple(said[:2]) in _ASKING_WHETHER_DONE and said[2:3] and said[2].endswith("ed"):
         return True
     return _is_asked_about(said, known) or _is_done_by_others(said, verbs) or _is_timed(said, named, known)
 
 
 def may_make_it_none(said: Sequence[str], named: Sequence[Mention], verbs: Collection[str]) -> bool:
     """Whether there are words with which it may be denied, taken back, conditional, or somebody else's business."""
+    if any(_is_besides(said, place) for place in range(len(said) - 1)):
+        return True
     return _is_denied(said, verbs) or _goes_on(said, named) or _is_of_others(said, named, verbs)
 
 
@@ -94,7 +102,8 @@ def may_be_undone(said: Sequence[str]) -> bool:
 
 def is_compared(said: Sequence[str], named: Sequence[Mention]) -> bool:
     """Whether a name is only held against something that has none: "the form is longer than the letter so zip it"."""
-    return any("than" in said[max(0, one.start - 2) : one.start] for one in named[:1])
+    before = [word for word in said[: named[0].start] if word not in _ARTICLES] if named else []
+    return before[-1:] == ["than"]
 
 
 def is_explained(said: Sequence[str], named: Sequence[Mention], known: Collection[str]) -> bool:
@@ -111,6 +120,14 @@ def is_explained(said: Sequence[str], named: Sequence[Mention], known: Collectio
         if word not in GLUE and word not in BEHIND and word not in LIGHT and word not in FILLERS and word not in known:
             return False
     return True
+
+
+def _is_taken_back(behind: Sequence[str]) -> bool:
+    """Whether what is said behind the last name takes it back, or makes it no request of the one who speaks."""
+    for place, pair in enumerate(pairwise(behind)):
+        if pair == ("is", "what") and (place == 0 or behind[place - 1] not in _POINTING):
+            return True
+    return tuple(behind[-2:]) in _TAKEN_BACK or _OR_NOT in pairwise(behind) or not _NOT_SERIOUS.isdisjoint(behind)
 
 
 def _is_timed(said: Sequence[str], named: Sequence[Mention], known: Collection[str]) -> bool:
@@ -138,11 +155,17 @@ def _is_asked_about(said: Sequence[str], known: Collection[str]) -> bool:
 
 def _is_done_by_others(said: Sequence[str], verbs: Collection[str]) -> bool:
     """Whether somebody else does it, or wants to: "people zip it", "bob wants to take the letter and zip it"."""
-    return any(
-        (pair == ("wants", "to") and _KNOWING.isdisjoint(said[place + 2 : place + 3]))
-        or (pair[0] in _OTHERS and pair[1] in verbs and pair[1] not in _OF_ANYTHING)
-        for place, pair in enumerate(pairwise(said))
-    )
+    for place, pair in enumerate(pairwise(said)):
+        is_wish = pair == ("wants", "to") and _KNOWING.isdisjoint(said[place + 2 : place + 3])
+        if is_wish or (pair[0] in _OTHERS and pair[1] in verbs and pair[1] not in _OF_ANYTHING):
+            return True
+    return False
+
+
+def _is_besides(said: Sequence[str], place: int) -> bool:
+    """Whether others have, do or want something there, and nobody is asked for anything behind it."""
+    other, does = said[place : place + 2]
+    return other in _OTHERS and does in _OF_ANYTHING and _ASKING.isdisjoint(said[place + 2 :])
 
 
 def _is_of_others(said: Sequence[str], named: Sequence[Mention], verbs: Collection[str]) -> bool:

@@ -31,11 +31,13 @@ _OF_TASKS, _VAGUE = {ControlIntent.STATUS, ControlIntent.CANCEL}, words("somethi
 _PLAIN = words(
     """
     add anywhere apart back big bit bottom bring brings care check checked checking code comes contain contains copy
-    create depth detail different form grab holds if include includes lay line lines listed look looking looks many next
-    often open part parts per place places point points properly runs same says set sets shows side sign somewhere start
-    stick taking they times top total turn turned turns uses value version walk whether
+    create depth detail different form grab holds if include includes lay line lines listed look looking looks many
+    next often open part parts per place places point points process properly runs same says set sets shows side
+    sign somewhere start stick taking they times top total turn turned turns uses value version walk whether
     """
 )
+#: Before what something is looked for in; the articles between.
+_INSIDE, _ARTICLES = words("in inside within"), words("the a an my our this that")
 #: Words that the name of a kind of task has at most.
 _TASK_WORDS = 4
 
@@ -161,6 +163,10 @@ class Filler:
         span = text_span(said, phrase.start, phrase.end)
         # Small words, and those of the request itself, are nothing to look for.
         if span is None or (GLUE | self.known(intent)).issuperset(said[slice(*span)]):
+            return None
+        before = [word for word in said[: span[0]] if word not in _ARTICLES]
+        if before and before[-1] in _INSIDE and span[0] > named[-1].end:
+            # "look for the annual report in the meeting …": where it is looked for was not said to its end.
             return None
         text = whole.original(*span)
         return Filled(found | {name: _free(text)}, frozenset(said[phrase.start : phrase.end]), name)

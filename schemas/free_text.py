@@ -9,7 +9,8 @@ _TERM = "word|phrase|term|name|expression"
 #: What people say before the words that they look for.
 _BEFORE = re.compile(
     rf"""(?:
-      (?:me|us|up|for|if|whether|where|it|there\ is|there(?:\ (?:a|an|any|some))?|says?|mentions?(?!\ of)|containing)
+      (?:me|us|up|for|if|whether|where|it(?!\ is\b)|there\ is|there(?:\ (?:a|an|any|some))?)
+    | (?:says?|mentions?(?!\ of)|containing)
       | (?:does|do|did|has|have)\ (?:\w+\ ){{1,3}}?(?:say|said|mention|mentioned|talk\ about)
       | (?:do\ |did\ )?(?:i|we|you|they)\ (?:write|wrote|say|said|mention|mentioned)
     | (?:anything\ |something\ )?about

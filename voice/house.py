@@ -1,6 +1,6 @@
 """What all calls of one process share, and the one function that runs a call: `run_bot`.
 
-Loads the templates and the names at once, the speech engines beside; without them calls are text alone.
+Loads the templates and the model of requests first, the speech engines beside; without these calls are text alone.
 """
 
 from __future__ import annotations

@@ -169,12 +169,25 @@ NUMBERED = Matcher(
         "pop the price list in a zip forget it",
         "pop the price list in a zip scratch that",
         "pop the price list in a zip just kidding",
+        "pop the price list in a zip i am kidding you know",
+        "pop the price list in a zip or not i do not mind",
+        "pop the price list in a zip no no no",
+        "pop the price list in a zip hang on i meant something else",
+        "pop the price list in a zip if bob says so",
+        "pop the price list in a zip when i get home",
+        "could you give the annual report a careful going over no no no",
+        "they have the price list put into a zip",
+        "they are putting the price list into a zip",
+        "somebody had the price list put into a zip",
+        "he needs the price list put into a zip for his own archive",
         "pop the price list in a zip provided that it is big",
         "pop the price list in a zip in case anna needs it",
         "pop the price list in a zip later",
         "pop the price list in a zip on friday",
         "pop the price list in a zip at five",
         "pop the price list in a zip is what anna wants",
+        "pop in a zip the price list is what anna wants",
+        "have you compared the price list with the annual report yet",
         "at noon compress the price list",
         "should i compress the price list",
         "is it a good idea to zip the price list",
@@ -320,3 +333,37 @@ FOLDERS = Matcher(
 def test_a_folder_that_is_not_called_one_is_held_to_the_same(said: str, is_done: bool) -> None:
     """Namesakes are asked about, and what is said behind it counts."""
     assert (FOLDERS.match(said).kind is MatchKind.ACCEPT) is is_done
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "somebody has been at the leek diary would you audit it slowly please",
+        "the neighbours want the leek diary and they want it zipped so could you zip it up",
+    ],
+)
+def test_others_may_have_done_something_besides(said: str) -> None:
+    """Only who does what is asked for needs no help with it."""
+    assert MATCHER.match(said).kind is MatchKind.ACCEPT
+
+
+def test_a_name_may_begin_with_what_nothing_does() -> None:
+    """ "Call" is no request where a file is called "call volume", "delete" is one where it is "delete log"."""
+    files = ["s:desk/call-volume.csv", "s:desk/chore-roster.csv", "s:desk/delete-log.txt"]
+    over = Matcher(load_catalog(), files, packaged_model())
+    match = over.match("call volume and chore roster i want those two compared")
+    assert (match.kind, match.intent) == (MatchKind.ACCEPT, "compare")
+    said = "delete the log and tell me beforehand how many words are in it"
+    assert over.match(said).kind is not MatchKind.ACCEPT
+
+
+def test_more_than_is_compared_where_it_stands_before_a_name() -> None:
+    """ "Than" is a word like others where it is looked for."""
+    assert RULES.match("find more than in the leek diary").kind is MatchKind.ACCEPT
+    assert MATCHER.match("find more than in the leek diary").kind is MatchKind.ACCEPT
+
+
+def test_plain_words_name_no_kind_of_task() -> None:
+    """ "Big" is said of more than how long a text is."""
+    match = MATCHER.match([Hypothesis(text="Cancel that plea my big to the wrong one.", log_prob=-0.5)])
+    assert match.best is None or match.best.slots == {}

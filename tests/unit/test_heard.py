@@ -12,14 +12,14 @@ COUNTS = replay(show=False, step=2)
 
 @pytest.mark.parametrize("which", [name for name in COUNTS if name.endswith(" command")])
 def test_misheard_commands_are_asked_back_never_mistaken(which: str) -> None:
-    """No mishearing starts another task; 96 % are right, of those in any words at all, learned from or not, 86 %.
+    """No mishearing starts another task; 96 % are right, of those in words that nothing was made for, 90 %.
 
     Two of the six voices are formant synthesis, which the recognisers were never trained on.
     """
     counts = COUNTS[which]
     assert counts.get("wrong", 0) == 0
     right = counts["right"] + counts.get("right_but_phrase", 0)
-    assert right >= (0.86 if which.startswith(("blind", "loose")) else 0.96) * counts["utterances"]
+    assert right >= (0.9 if which.startswith("blind") else 0.96) * counts["utterances"]
 
 
 def test_misheard_near_misses_and_fillers_start_nothing() -> None:

@@ -109,6 +109,7 @@ def test_free_text_is_what_is_looked_for() -> None:
     assert text_span(("the", "white", "whale"), 0, 3) == (1, 3)
     assert text_span(("the", "expression", "partial", "credit"), 0, 4) == (2, 4)
     assert text_span(("the", "word"), 0, 2) is None
+    assert text_span(("it", "is", "well", "known"), 0, 4) == (0, 4)
 
 
 def test_what_is_left_out_is_noticed() -> None:

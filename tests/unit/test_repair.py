@@ -116,3 +116,10 @@ def test_what_was_heard_besides_is_tried_as_it_was() -> None:
     assert [(one.intent, one.wording) for one in found if one.is_as_written] == [
         ("compress", "put the recipe box into a zip would you")
     ]
+
+
+def test_what_was_heard_besides_is_tried_before_edits() -> None:
+    """Of a long sentence there are more edits than can be tried."""
+    said = "Would it be possible to have the egg orders tables memorized I need it for the board?"
+    other = "Would it be possible to have the egg orders table summarized I need it for the board?"
+    assert other in {one.wording for one in repaired(said, said.replace("?", "."), heard=(other,)) if one.slots}

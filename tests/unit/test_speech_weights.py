@@ -86,10 +86,16 @@ def test_a_wrong_file_is_refused_with_its_path(packages: Path, tmp_path: Path) -
 
 
 def test_missing_weights_say_what_to_do(tmp_path: Path) -> None:
-    """The message names the model, the places, the command and the package."""
+    """The message names the model, the places, and both commands."""
     with pytest.raises(WeightsMissing) as caught:
         Weights(tmp_path / "models", tmp_path / "mine").find(JOINED)
-    for part in ("toy-joined", str(tmp_path / "mine"), "scripts/run", "toy-one==1", "SISYPHUS_MODELS"):
+    for part in (
+        "toy-joined",
+        str(tmp_path / "mine"),
+        "scripts/run",
+        "pip install 'sisyphus-cluster[models]'",
+        "SISYPHUS_MODELS",
+    ):
         assert part in str(caught.value)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.matching import (
+    BLIND,
     LOOSE,
     SETS,
     TOLD,
@@ -42,23 +44,33 @@ def test_corpora_are_large_enough() -> None:
     assert sum(len(lines(f"near-misses-{which}.txt")) for which in SETS[1:]) >= 300
 
 
+@cache
+def accepted_near_misses(which: str) -> list[str]:
+    texts = lines(f"near-misses-{which}.txt")
+    return [text for text in texts if MATCHERS[which].match(text).kind is MatchKind.ACCEPT]
+
+
 @pytest.mark.parametrize("which", SETS)
 def test_free_wordings_are_understood(which: str) -> None:
-    """97 % of the commands are right, of those in any words at all, whether learned from or not, 93 %; none is wrong."""
+    """97 % of the commands are right, in whatever words, whether these were learned from or not; none is wrong."""
     over, wanted = MATCHERS[which], commands(which)
     results = [verdict(over.match(command.text), command) for command in wanted]
     assert len(names(which)) >= 20
     assert results.count("wrong") == 0
-    is_any_words = which in {"wide", "blind", "blind2", "blind3", *LOOSE}
-    assert results.count("right") / len(wanted) >= (0.93 if is_any_words else 0.97)
+    assert results.count("right") >= 0.97 * len(wanted)
 
 
 @pytest.mark.parametrize("which", SETS)
 def test_near_misses_are_not_taken_for_commands(which: str) -> None:
     """Of the sentences that only sound like commands at most 1 % are accepted."""
-    texts = lines(f"near-misses-{which}.txt")
-    accepted = [text for text in texts if MATCHERS[which].match(text).kind is MatchKind.ACCEPT]
-    assert len(accepted) <= 0.01 * len(texts), accepted
+    accepted = accepted_near_misses(which)
+    assert len(accepted) <= (0.01 if which not in BLIND else 0.02) * len(lines(f"near-misses-{which}.txt")), accepted
+
+
+def test_near_misses_that_were_never_seen_are_not_taken_for_commands() -> None:
+    """Of those at most 1 % together, too."""
+    accepted = [text for which in BLIND for text in accepted_near_misses(which)]
+    assert len(accepted) <= 0.01 * sum(len(lines(f"near-misses-{which}.txt")) for which in BLIND), accepted
 
 
 @pytest.mark.parametrize("which", TOLD)
@@ -76,7 +88,7 @@ def test_cut_off_command_starts_no_other_task(which: str) -> None:
     A third of them here, of the largest sets less; ``benchmarks/matching.py`` goes over all.
     """
     over, templates = MATCHERS[which], set(CATALOG.templates)
-    step = 24 if which in LOOSE else 9 if which in {"free", "wide", "blind", "blind2", "blind3"} else 3
+    step = 24 if which in LOOSE else 9 if which in {"free", "wide", *BLIND} else 3
     wrong = [
         fragment
         for number, command in enumerate(commands(which))

@@ -189,3 +189,20 @@ def test_what_was_written_of_something_else_is_not_done(
     """Both wrote a verb that nothing here does; or one of them wrote it first, and no form has the rest."""
     one = reading("audit", is_literal=is_literal, is_guessed=is_guessed)
     assert verification.undisputed(match(MatchKind.ACCEPT, one), written).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("intent", "is_as_written", "kind"),
+    [
+        ("compress-folder", True, MatchKind.DOUBTFUL),
+        ("compress-folder", False, MatchKind.ACCEPT),
+        ("audit", True, MatchKind.ACCEPT),
+        ("status", True, MatchKind.ACCEPT),
+    ],
+)
+def test_what_one_look_clearly_asks_for_is_not_passed_over(intent: str, is_as_written: bool, kind: MatchKind) -> None:
+    """Where the sound was not asked of it, it does not speak against it either."""
+    other = reading(intent, is_as_written=is_as_written)
+    found = match(MatchKind.ACCEPT, reading("audit"))
+    assert verification.uncontradicted(found, match(MatchKind.ACCEPT, other), found).kind is kind
+    assert verification.uncontradicted(found, match(MatchKind.DOUBTFUL, other)).kind is MatchKind.ACCEPT

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,15 +22,17 @@ log = get_logger(__name__)
 
 #: The half that sees words, and the one that sees meaning.
 FILE, MEANING = "requests.npz", "meaning.npz"
+#: What a file that is damaged, a disk that is full or a package that does not load ends in.
+_BROKEN = (ImportError, OSError, RuntimeError, ValueError, KeyError, BadZipFile)
 #: Weights of words are kept as whole steps of this size.
 STEP = 1 / 16
 
 
 def request_model(weights: Weights) -> RequestModel:
-    """Load it; without the weights of the encoder it knows words alone, which is logged."""
+    """Load it; without the weights of the encoder, or if they do not load, it knows words alone, which is logged."""
     try:
         return load(weights.find(MINILM))
-    except (WeightsError, ModuleNotFoundError) as error:
+    except (WeightsError, *_BROKEN) as error:
         log.warning("free_requests_by_words_alone", reason=str(error), consequence="unusual wordings are asked back")
         return load(None)
 
@@ -45,7 +49,7 @@ def load(encoder: Path | None) -> RequestModel:
         marks = dict(zip(labels, kept["marks"].tolist(), strict=True))
         words, phrases = (kept[name].astype(np.float32) * STEP for name in ("weights", "phrases"))
         bias = kept["bias"].astype(np.float32)
-    meaning = None if encoder is None else _meaning(encoder)
+    meaning = None if encoder is None else _meaning(encoder, marks)
     return RequestModel(labels, words, bias, marks, PhraseModel(phrases), meaning)
 
 
@@ -59,12 +63,15 @@ def packaged_folder() -> Path:
     package, path = MINILM.files[0].parts[0]
     root = package_folder(package)
     if root is None:
-        raise WeightsMissing(MINILM.name, [], MINILM.distribution)
+        raise WeightsMissing(MINILM.name, [], MINILM.how)
     return (root / path).parent
 
 
-def _meaning(encoder: Path) -> Meaning:
+def _meaning(encoder: Path, marks: Mapping[str, int]) -> Meaning:
     with np.load(shipped_folder() / MEANING, allow_pickle=False) as kept:
-        adapters = {name: kept[name] for name in kept.files}
-    head, bias = (adapters.pop(name).astype(np.float32) for name in ("head", "bias"))
-    return Meaning(SentenceEncoder(encoder, adapters), head, bias)
+        learned = {name: kept[name] for name in kept.files}
+    known = zip((str(label) for label in learned.pop("labels")), learned.pop("marks").tolist(), strict=True)
+    if list(known) != list(marks.items()):
+        raise ValueError(f"{MEANING} was learned for other templates than {FILE}: run benchmarks/train_meaning.py")
+    head, bias = (learned.pop(name).astype(np.float32) for name in ("head", "bias"))
+    return Meaning(SentenceEncoder(encoder, learned), head, bias)

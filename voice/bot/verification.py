@@ -153,7 +153,7 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
 
 
 def uncontradicted(match: Match, *looks: Match) -> Match:
-    """The verdict, but asked back where the words of a look clearly ask for something else that no sound was asked of.
+    """The verdict, but asked back where the words of a look clearly ask for something else, as they were written.
 
     "All of the exams fold with a single zip" is a folder's; that "all of the exam results with a single zip" sounds
     like it, too, proves nothing while the folder was not held against it.

