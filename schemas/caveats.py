@@ -83,7 +83,7 @@ def makes_it_none(
         return True
     if _is_taken_back(said[named[-1].end :] if named else ()) or is_compared(said, named):
         return True
-    if tuple(said[:2]) in _ASKING_WHETHER_DONE and said[2:3] and said[2].endswith("ed"):
+    if tuple(said[:2]) in _ASKING_WHETHER_DONE and any(word in verbs or word.endswith("ed") for word in said[2:3]):
         return True
     return _is_asked_about(said, known) or _is_done_by_others(said, verbs) or _is_timed(said, named, known)
 

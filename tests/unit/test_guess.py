@@ -188,6 +188,7 @@ NUMBERED = Matcher(
         "pop the price list in a zip is what anna wants",
         "pop in a zip the price list is what anna wants",
         "have you compared the price list with the annual report yet",
+        "have you compare the price list with the annual report",
         "at noon compress the price list",
         "should i compress the price list",
         "is it a good idea to zip the price list",
