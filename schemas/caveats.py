@@ -15,7 +15,7 @@ from schemas.lead_ins import DENIED
 from schemas.lexicon import bare
 from schemas.mentions import Mention
 from schemas.number_words import is_number_word
-from schemas.small_words import BEHIND, GLUE, GOING_ON, LIGHT, words
+from schemas.small_words import ARTICLES, BEHIND, GLUE, GOING_ON, LIGHT, words
 from schemas.wording import FILLERS
 
 #: Before a verb they deny it; and what they may stand before at the end.
@@ -58,7 +58,6 @@ _SELF = words("you i we it they he she there that this what which who")
 _OTHERS = words("people they everybody everyone somebody someone he she")
 #: What others do besides what is asked for, if something is asked for behind it: "they want it zipped so could you …".
 _OF_ANYTHING, _ASKING = words("has have had do does did is are was were want wants need needs"), words("you")
-_ARTICLES = words("the a an my our your")
 #: With them begins when it should be done: "at noon …".
 _AT = words("at on after")
 #: Whose wish is not theirs alone: "my editor wants to know".
@@ -102,7 +101,7 @@ def may_be_undone(said: Sequence[str]) -> bool:
 
 def is_compared(said: Sequence[str], named: Sequence[Mention]) -> bool:
     """Whether a name is only held against something that has none: "the form is longer than the letter so zip it"."""
-    before = [word for word in said[: named[0].start] if word not in _ARTICLES] if named else []
+    before = [word for word in said[: named[0].start] if word not in ARTICLES] if named else []
     return before[-1:] == ["than"]
 
 

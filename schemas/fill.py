@@ -17,7 +17,7 @@ from schemas.match import Reading
 from schemas.mentions import Mention, bare_folders
 from schemas.number_words import is_number_word, read_number
 from schemas.phrase_model import PhraseModel
-from schemas.small_words import GLUE, words
+from schemas.small_words import ARTICLES, GLUE, words
 from schemas.template import Parameter, ParameterType, Template
 from schemas.wording import Words
 
@@ -36,8 +36,8 @@ _PLAIN = words(
     sign somewhere start stick taking they times top total turn turned turns uses value version walk whether
     """
 )
-#: Before what something is looked for in; the articles between.
-_INSIDE, _ARTICLES = words("in inside within"), words("the a an my our this that")
+#: Before what something is looked for in.
+_INSIDE = words("in inside within")
 #: Words that the name of a kind of task has at most.
 _TASK_WORDS = 4
 
@@ -164,7 +164,7 @@ class Filler:
         # Small words, and those of the request itself, are nothing to look for.
         if span is None or (GLUE | self.known(intent)).issuperset(said[slice(*span)]):
             return None
-        before = [word for word in said[: span[0]] if word not in _ARTICLES]
+        before = [word for word in said[: span[0]] if word not in ARTICLES]
         if before and before[-1] in _INSIDE and span[0] > named[-1].end:
             # "look for the annual report in the meeting …": where it is looked for was not said to its end.
             return None

@@ -8,6 +8,8 @@ def words(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
 
 
+#: Stand before a name and belong to it.
+ARTICLES = words("the a an my our your this that")
 #: Change nothing between key words and around names.
 GLUE = words(
     """

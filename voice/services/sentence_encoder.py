@@ -18,16 +18,15 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from schemas.request_model import FOLDER, NUMBER, OBJECT, Float32
 from voice.services.wordpiece import WordPieces
-
-Float32 = npt.NDArray[np.float32]
 
 #: Of MiniLM-L6-H384: layers, attention heads, size of a vector.
 LAYERS, HEADS, SIZE = 6, 12, 384
 #: The files of the model.
 WEIGHTS, VOCABULARY = "model.safetensors", "vocab.txt"
 #: The signs for names and numbers, and the tokens that the vocabulary keeps free.
-SIGNS = {"OBJECT": "[unused1]", "FOLDER": "[unused2]", "NUMBER": "[unused3]"}
+SIGNS = {OBJECT: "[unused1]", FOLDER: "[unused2]", NUMBER: "[unused3]"}
 #: The linear maps of a layer, by the names of adapters, as the file names them.
 MAPS = {
     "query": "attention.self.query",
