@@ -27,13 +27,14 @@ from infra.template_catalog import load_catalog
 from schemas.match import Hypothesis, Match, MatchKind, Reading
 from schemas.utterance import Matcher
 from voice.bot.catalog import MAX_HINTS
-from voice.bot.hints import sentence_with
+from voice.bot.hints import hint_of
 from voice.bot.proposals import REPAIRED, REPAIRED_RIVALS, SKETCHED, SKETCHED_RIVALS
 from voice.bot.understanding import Understanding
 from voice.services.errors import SpeechBusy
-from voice.services.hearing import Hearing, Look, Weight
+from voice.services.hearing import Hearing, Hint, Look, Weight
 from voice.services.weight_pins import BASE, TINY
 from voice.services.weights import Weights
+from voice.services.whisper import FURTHER_TEMPOS
 from voice.services.whisper_model import WhisperModel
 
 HEARD = CORPUS / "heard.jsonl"
@@ -105,9 +106,15 @@ class Models:
     async def look_again(self, pcm: bytes, heard: str) -> Look:
         """The better model's look."""
         if "base" not in self.line:
-            hint = sentence_with(self._over.hints(heard, MAX_HINTS))
-            self.line["base"] = kept(self._base.look(self._pcm, hint))
+            self.line["base"] = kept(self._base.look(self._pcm, self._hint(heard).names))
         return look_of(self.line["base"])
+
+    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+        """The better model's further looks."""
+        if "further" not in self.line:
+            hint, sound = self._hint(heard).requests, self._pcm
+            self.line["further"] = [kept(self._base.look(sound, hint, tempo)) for tempo in FURTHER_TEMPOS]
+        return [look_of(look) for look in self.line["further"]]
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         """The weights by the small model; only the likeliest are kept, for there are many."""
@@ -128,6 +135,9 @@ class Models:
         }
         return [better for _, better in rows]
 
+    def _hint(self, heard: str) -> Hint:
+        return hint_of(self._over.hints(heard, MAX_HINTS), Vocabulary.templates.values())
+
     @property
     def _pcm(self) -> bytes:
         return spoken(self.line["text"], self.line["voice"], self._folder)
@@ -147,6 +157,13 @@ class Recorded:
             self.is_short = True
             raise SpeechBusy("recorded", 0.0)
         return look_of(self._line["base"])
+
+    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+        """The further looks, likewise."""
+        if "further" not in self._line:
+            self.is_short = True
+            raise SpeechBusy("recorded", 0.0)
+        return [look_of(look) for look in self._line["further"]]
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         """Those that were kept are the likeliest."""
@@ -180,6 +197,10 @@ class Vocabulary:
         """What is meant."""
         said = [Hypothesis(text=text, log_prob=log_prob) for text, log_prob in hypotheses]
         return self._over.match(said, answer_expected=answer_expected)
+
+    def is_about_names(self, said: Sequence[str]) -> bool:
+        """Whether something is named."""
+        return self._over.is_about_names(said)
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         """The requests most like what was said."""

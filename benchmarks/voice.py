@@ -24,6 +24,7 @@ import psutil
 
 from tests.doubles.call_client import CallClient, call
 from tests.doubles.voice_system import VOICES, People, VoiceSystem, running_system
+from voice.services.hearing import Hint
 from voice.services.registry import SpeechSettings
 from voice.services.whisper_engine import open_whisper
 
@@ -140,7 +141,7 @@ async def connect_browser(system: VoiceSystem, people: People, times: int) -> di
 async def floor(people: People, models: Path, texts: Sequence[str]) -> dict[str, Any]:
     """The voice detector's silence, and the bare recogniser on the same sound."""
     engine = await open_whisper(SpeechSettings(models_dir=models))
-    service: Any = engine.make(lambda _: "")
+    service: Any = engine.make(lambda _: Hint())
     taken_ms: list[float] = []
     for text in texts:
         for voice in VOICES:

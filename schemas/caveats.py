@@ -45,6 +45,8 @@ _ASKING_ABOUT = frozenset(
     | {("could", "have"), ("should", "have"), ("would", "have"), ("wonder", "if"), ("wonder", "whether")}
     | {("good", "idea"), ("bad", "idea")}
 )
+#: What "tot up" is taken for.
+_TOTTED = frozenset({("top", "up"), ("top", "the")})
 #: With these begins who asks whether something was done.
 _ASKING_WHETHER_DONE = frozenset({("have", "you"), ("has", "anyone"), ("has", "anybody"), ("has", "somebody")})
 _POSSIBLE = words("possible okay ok alright great lovely helpful")
@@ -94,9 +96,10 @@ def may_make_it_none(said: Sequence[str], named: Sequence[Mention], verbs: Colle
     return _is_denied(said, verbs) or _goes_on(said, named) or _is_of_others(said, named, verbs)
 
 
-def may_be_undone(said: Sequence[str]) -> bool:
-    """Whether "and zip …" may have been "unzip …"."""
-    return len(said) > 1 and said[0] == "and" and f"un{said[1]}" in DOING_MORE
+def may_be_misheard(said: Sequence[str]) -> bool:
+    """Whether the verb may have been another: "and zip …" may be "unzip …", and "top up the words" be "tot up" them."""
+    is_undone = len(said) > 1 and said[0] == "and" and f"un{said[1]}" in DOING_MORE
+    return is_undone or any(pair in _TOTTED for pair in pairwise(said))
 
 
 def is_compared(said: Sequence[str], named: Sequence[Mention]) -> bool:

@@ -235,10 +235,10 @@ def _proposed(one: Repaired, reading: Reading) -> Reading:
 
 
 def _each_once(edits: Sequence[Edit]) -> Iterator[Edit]:
-    """The same put in nearly the same place once."""
-    known: set[tuple[str, int]] = set()
+    """The same put from nearly the same place on once, but to each end: "checks and for" has "checksum for" in it."""
+    known: set[tuple[str, int, int]] = set()
     for edit in edits:
-        key = (edit.put, edit.start // 2)
+        key = (edit.put, edit.start // 2, edit.end)
         if key not in known:
             known.add(key)
             yield edit

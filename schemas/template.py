@@ -143,6 +143,8 @@ class Template(Document):
     Attributes:
         title: what people call it, in two or three words, e.g. "count words".
         nouns: what they call a running one, e.g. "word count", so that "cancel the word count" is understood.
+        listen_for: its shortest words, e.g. "zip it", for which a recogniser listens where it did not understand
+            at first; the nouns where there are none.
         patterns: forms in which it is asked for; ``{parameter}`` stands for a value.
         keywords: the same by key words alone, for free wordings, in the notation of `schemas.keyword_notation`.
         unfinished: forms that are only the beginning of a request and must never become another one.
@@ -155,6 +157,7 @@ class Template(Document):
     sentence: Sentence
     example: Sentence
     nouns: tuple[str, ...] = ()
+    listen_for: Annotated[tuple[Sentence, ...], Field(max_length=8)] = ()
     parameters: dict[ParameterName, Parameter] = Field(default_factory=dict)
     patterns: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=64)]
     keywords: Annotated[tuple[Sentence, ...], Field(max_length=64)] = ()

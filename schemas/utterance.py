@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from schemas.caveats import may_be_undone
+from schemas.caveats import may_be_misheard
 from schemas.closest import Closest
 from schemas.control import ANSWERS, CONTROLS, ControlIntent
 from schemas.free_text import text_span
@@ -31,6 +31,7 @@ from schemas.match import (
     doubted,
     verdict,
 )
+from schemas.mentions import mentions
 from schemas.number_words import read_number
 from schemas.pronouns import Pronouns
 from schemas.repair import Repairs
@@ -56,6 +57,8 @@ MAX_HYPOTHESES = 8
 MAX_GUESSED = 60
 #: Words that a name has at most where it is looked for in the whole of what was said.
 _SPAN = 5
+#: Score from which something in the store may have been named, though it was misheard.
+_MENTIONED = 75.0
 
 Heard = Mapping[tuple[str, ...], tuple[Words, float]]
 Near = Mapping[tuple[str, str], list[Found]]
@@ -112,7 +115,7 @@ class Matcher:
         match = self._matched(said, answer_expected)
         if isinstance(said, str) or match.kind is not MatchKind.ACCEPT or match.intent in CONTROLS:
             return match
-        return doubted(match) if may_be_undone(heard(match.text).words) else match
+        return doubted(match) if may_be_misheard(heard(match.text).words) else match
 
     def _matched(self, said: str | Sequence[Hypothesis], answer_expected: bool) -> Match:
         utterances = _heard(said)
@@ -168,6 +171,13 @@ class Matcher:
         spans = [" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, min(i + _SPAN, len(words)) + 1)]
         found = [name for kind in kinds for names in self._lexicons[kind].nearest(spans) for name in names]
         return list(dict.fromkeys(name.spoken for name in sorted(found, key=lambda name: -name.score)))[:limit]
+
+    def is_about_names(self, said: Sequence[str]) -> bool:
+        """Whether something in the store is named in one of several hearings, and none of them forbids anything."""
+        texts = [heard(text).words for text in said]
+        if any(self._layouts.refuse(words) for words in texts):
+            return False
+        return any(mentions(words[:MAX_WORDS], self._lexicons, _MENTIONED) for words in texts)
 
     def closest(self, said: Sequence[str], limit: int, rivals: int) -> list[Reading]:
         """The requests most like `said`, and their rivals, where no form fits it; see `Closest.find`."""

@@ -283,6 +283,14 @@ def test_what_may_have_been_undone_is_asked_back(said: str) -> None:
     assert MATCHER.match(said).kind is MatchKind.ACCEPT
 
 
+@pytest.mark.parametrize(
+    "said", ["top up the words in the leek diary", "could you top the words in the leek diary please"]
+)
+def test_what_may_have_been_totted_up_ranks_no_words(said: str) -> None:
+    """ "Tot up the words" is to count them."""
+    assert MATCHER.match([Hypothesis(text=said, log_prob=-0.1)]).kind is not MatchKind.ACCEPT
+
+
 def test_a_kind_of_task_may_be_named_by_what_it_does() -> None:
     """ "Zipping that folder" is the folder compression."""
     match = MATCHER.match("are you finished zipping that folder")

@@ -123,3 +123,9 @@ def test_what_was_heard_besides_is_tried_before_edits() -> None:
     said = "Would it be possible to have the egg orders tables memorized I need it for the board?"
     other = "Would it be possible to have the egg orders table summarized I need it for the board?"
     assert other in {one.wording for one in repaired(said, said.replace("?", "."), heard=(other,)) if one.slots}
+
+
+def test_a_word_that_became_two_is_repaired_whole() -> None:
+    """ "Checks and for" is "checksum for", though "checks" alone is nearer to it."""
+    found = repaired("work out a checks and for the cold room log it goes off tomorrow")
+    assert "work out a checksum for the cold room log it goes off tomorrow" in {one.wording for one in found}

@@ -17,8 +17,17 @@ from pipecat.frames.frames import (
 from pipecat.tests.utils import SleepFrame, run_test
 
 from voice.services.errors import SpeechBusy
-from voice.services.hearing import MAX_TURN_BYTES, Hearing, Look, NothingHeardFrame, TurnSound, Weight, hearing_of
-from voice.services.whisper import WhisperSTT
+from voice.services.hearing import (
+    MAX_TURN_BYTES,
+    Hearing,
+    Hint,
+    Look,
+    NothingHeardFrame,
+    TurnSound,
+    Weight,
+    hearing_of,
+)
+from voice.services.whisper import FURTHER_TEMPOS, WhisperSTT
 from voice.services.whisper_model import Listener
 
 
@@ -154,9 +163,11 @@ class _Script:
         self.says = says
         self.asked: list[bytes] = []
         self.hints: list[str] = []
+        self.tempos: list[float] = []
 
-    async def look(self, pcm: bytes, hint: str = "") -> Look:
+    async def look(self, pcm: bytes, hint: str = "", tempo: float = 1.0) -> Look:
         self.hints.append(hint)
+        self.tempos.append(tempo)
         self.asked.append(pcm.strip(b"\0"))
         look = self.says[pcm.strip(b"\0")]
         if look.text == "too slow":
@@ -164,8 +175,8 @@ class _Script:
         return look
 
 
-def _hints(heard: str) -> str:
-    return f"like {heard}"
+def _hints(heard: str) -> Hint:
+    return Hint(names=f"like {heard}", requests=f"zip it, like {heard}")
 
 
 def _segment(sound: bytes) -> list[object]:
@@ -205,6 +216,22 @@ async def test_a_pause_inside_a_command_is_heard_as_one_command() -> None:
     assert script.asked[-1] == b"aaaabbbb"
     assert script.hints[0] == ""
     assert script.hints[-1] == "like Count the words in the report.", "the better one knows what is near"
+
+
+async def test_further_looks_are_told_what_can_be_asked_for_and_hear_it_slower_and_faster() -> None:
+    """They are for what two looks left open, and say nothing where the model is late or the sound was let go."""
+    script = _Script({b"aaaa": _look("Sip the report."), b"ssss": _look("Hm.")})
+    heard, slow = await _run(script, *_segment(b"aaaa"), UserStoppedSpeakingFrame(), *_segment(b"ssss"))
+    assert isinstance(heard, TranscriptionFrame)
+    assert isinstance(slow, TranscriptionFrame)
+    looks = await hearing_of(heard).further_looks()
+    assert [look.text for look in looks] == ["Sip the report."] * len(FURTHER_TEMPOS)
+    assert script.tempos[-len(FURTHER_TEMPOS) :] == list(FURTHER_TEMPOS)
+    assert set(script.hints[-len(FURTHER_TEMPOS) :]) == {"zip it, like Sip the report."}
+    script.says[b"ssss"] = _look("too slow")
+    assert await hearing_of(slow).further_looks() == []
+    hearing_of(heard).release()
+    assert await hearing_of(heard).further_looks() == []
 
 
 async def test_the_next_turn_knows_nothing_of_the_last() -> None:

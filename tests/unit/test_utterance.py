@@ -336,3 +336,29 @@ def test_fragment_rule_counts_other_tasks_only() -> None:
     command = Command("search x for a b", "find-phrase", {"source": "sisyphus:logs/error-log.txt", "phrase": "a b"})
     assert not is_wrong_task(MATCH("search the error log for a cat"), command, {"find-phrase"})
     assert is_wrong_task(MATCH("search the access log for a cat"), command, {"find-phrase"})
+
+
+def test_what_may_be_a_request_names_something_and_forbids_nothing() -> None:
+    """A name may be misheard a little; who forbids is not listened to any further."""
+    over = Matcher(load_catalog(), ["sisyphus:logs/error-log.txt"])
+    assert over.is_about_names(["nice weather", "lip the error locks"])
+    assert not over.is_about_names(["lip the error log", "do not zip the error log"])
+    assert not over.is_about_names(["the weather is nice today", ""])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "squash the lighting folder",
+        "squash the lighting folder down for me",
+        "the lighting folder squash",
+        "zip the lighting folder",
+    ],
+)
+def test_a_folder_that_is_squashed_is_no_file_in_it(said: str) -> None:
+    """Whatever the verb."""
+    over = Matcher(load_catalog(), ["sisyphus:lighting/gel-order.csv", "sisyphus:lighting/rig-plan.md"])
+    match = over.match(said)
+    assert match.kind is MatchKind.ACCEPT
+    assert match.best is not None
+    assert (match.intent, match.best.slots) == ("compress-folder", {"folder": "sisyphus:lighting/"})

@@ -12,7 +12,10 @@ from voice.bot import proposals
 from voice.bot.proposals import (
     CLOSEST_GAP,
     CLOSEST_GAP_AGREED,
+    CLOSEST_GAP_CANCEL,
     CLOSEST_GAP_NAMELESS,
+    FURTHER_NATS,
+    FURTHER_NATS_AGREED,
     LEAD,
     MAX_RIVALS,
     MAX_WEIGHED,
@@ -65,8 +68,9 @@ def test_a_sentence_that_only_the_sound_suggests_is_acted_on_where_it_is_sure() 
         [like(FOREIGN, 0.1)],
         [weighed(reading(), 1.0, nats=SURE_NATS + 1)],
         [like("status", CLOSEST_GAP_NAMELESS + 0.1)],
+        [like("cancel", CLOSEST_GAP_CANCEL + 0.1)],
     ],
-    ids=["no sound", "unlikely", "two tasks", "a rival near", "a rival", "long", "small talk"],
+    ids=["no sound", "unlikely", "two tasks", "a rival near", "a rival", "long", "small talk", "to cancel"],
 )
 def test_a_sentence_that_the_sound_is_not_sure_of_is_left(found: list[Weighed]) -> None:
     """It stays what the words made of it."""
@@ -98,6 +102,9 @@ async def test_the_sound_weighs_the_nearest_sentences_and_their_rivals() -> None
 
     class Ears:
         async def look_again(self, pcm: bytes, heard: str) -> Look:
+            raise AssertionError
+
+        async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
             raise AssertionError
 
         async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
@@ -137,6 +144,19 @@ def test_what_only_one_recogniser_wrote_must_be_as_likely_as_what_the_other_did(
     own = reading(is_as_written=True)
     for nats, kind in ((WRITTEN_NATS, MatchKind.ACCEPT), (WRITTEN_NATS + 1, MatchKind.UNKNOWN)):
         assert proposals.repaired(UNKNOWN, [weighed(own, 0.5, nats=nats)], ["zip it", "sip it"]).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("written", "most"),
+    [(["zip it", "sip it"], FURTHER_NATS), (["sip it", "Sip it."], FURTHER_NATS_AGREED)],
+    ids=["in two ways", "in one"],
+)
+def test_what_was_looked_at_further_may_be_less_likely(written: list[str], most: float) -> None:
+    """Whether it was written by a further look, or repaired; nothing that was no request came as near."""
+    for own in (reading(), reading(is_as_written=True)):
+        for nats, kind in ((most, MatchKind.ACCEPT), (most + 0.1, MatchKind.UNKNOWN)):
+            found = [weighed(own, 0.5, nats=nats)]
+            assert proposals.repaired(UNKNOWN, found, written, is_further=True).kind is kind
 
 
 def test_a_repaired_sentence_with_a_rival_near_is_left() -> None:

@@ -42,11 +42,15 @@ MATCHES["comes the error lock"] = MATCHES["come the error log"] = MATCHES["the w
 class _Words:
     remotes: Sequence[str] = ()
     templates = load_catalog().templates
+    has_names = True
 
     def understand(
         self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool, is_typed: bool = False
     ) -> Match:
         return MATCHES[hypotheses[0][0]]
+
+    def is_about_names(self, said: Sequence[str]) -> bool:
+        return self.has_names
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         return CLOSEST.get(said[0], ())
@@ -60,11 +64,17 @@ class _Ears:
 
     def __init__(self, text: str) -> None:
         self._text, self.looks, self.go = text, 0, asyncio.Event()
+        self.further: list[str] = []
+        self.further_looks = 0
 
     async def look_again(self, pcm: bytes, heard: str) -> Look:
         self.looks += 1
         await self.go.wait()
         return Look(((self._text, -0.1),), 0.0)
+
+    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+        self.further_looks += 1
+        return [Look(((text, -0.2),), 0.0) for text in self.further]
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         return [self._weight(text) for text in texts]
@@ -201,3 +211,50 @@ async def test_a_guess_that_nothing_confirms_is_asked_back() -> None:
     ear = understanding.take_heard()
     assert ear is not None
     assert (await ear.match(answer_expected=False)).kind is MatchKind.DOUBTFUL
+
+
+class _Misheard(_Ears):
+    """Both models write what is none; told what can be asked for, the better one writes a request."""
+
+    def __init__(self, sounds_like: str) -> None:
+        super().__init__("the weather")
+        self.go.set()
+        self.further, self._sounds_like = ["compress the error log"], sounds_like
+
+    def _weight(self, text: str) -> Weight:
+        return Weight({self._sounds_like: -3.0, "the weather": -2.0}.get(text.lower().strip("."), -60.0), 5)
+
+
+@pytest.mark.parametrize(("sounds_like", "kind"), [("compress the error log", "accept"), ("another", "unknown")])
+async def test_what_a_further_look_hears_is_done_only_if_the_sound_is_that(sounds_like: str, kind: str) -> None:
+    """Who listens for requests hears some in what is none."""
+    understanding = Understanding(_Words(), lambda: False)
+    ears = _Misheard(sounds_like)
+    understanding.listen_to(lambda: _hearing("the weather", ears))
+    ear = understanding.take_heard()
+    assert ear is not None
+    assert (await ear.match(answer_expected=False)).kind == kind
+    assert ears.further_looks == 1
+
+
+async def test_what_two_looks_settle_is_not_looked_at_further() -> None:
+    """It takes a second."""
+    ears = _Ears("compress the error log")
+    ears.go.set()
+    understanding = Understanding(_Words(), lambda: False)
+    assert await understanding.closer_patience(_hearing("compass the error lock", ears)) == CLEAR
+    assert not ears.further_looks
+
+
+async def test_what_names_nothing_is_not_looked_at_further() -> None:
+    """People who talk among themselves are not kept waiting."""
+
+    class Words(_Words):
+        has_names = False
+
+    understanding, ears = Understanding(Words(), lambda: False), _Misheard("compress the error log")
+    understanding.listen_to(lambda: _hearing("the weather", ears))
+    ear = understanding.take_heard()
+    assert ear is not None
+    assert (await ear.match(answer_expected=False)).kind is MatchKind.UNKNOWN
+    assert not ears.further_looks

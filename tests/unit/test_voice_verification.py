@@ -81,6 +81,16 @@ def test_what_the_sound_contradicts_is_not_done() -> None:
     assert verification.verified(words, [weighed(mine, 4.0), weighed(other, 8.0, -40.0)]).kind is MatchKind.ACCEPT
 
 
+def test_what_was_written_as_it_was_said_is_not_contradicted_by_another_wording_of_it() -> None:
+    """A pattern leaves out half of a free sentence, so that it is far from the sound; the sentence itself is not."""
+    written = reading(wording="what i'm after is the error log, compressed", is_as_written=True)
+    words = match(MatchKind.ACCEPT, written)
+    assert verification.verified(words, [weighed(reading(), WRONG_GAP + 0.4)]) == words
+    other = reading(source="access log")
+    found = verification.verified(words, [weighed(other, 0.1), weighed(reading(), WRONG_GAP + 0.4, -40.0)])
+    assert found.kind is MatchKind.DOUBTFUL, "another task is surely in the sound"
+
+
 def test_of_two_spellings_of_a_phrase_the_likelier_is_searched_for() -> None:
     """Free text is no part of the meaning, so two looks' spellings do not compete; the sound picks one."""
     one = reading("find-phrase", slots={"phrase": "colds tour"}, has_text=True, meaning=("find-phrase", "notes"))

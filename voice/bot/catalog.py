@@ -16,9 +16,10 @@ from infra.template_catalog import Catalog
 from schemas.match import Hypothesis, Match, Reading
 from schemas.template import Template
 from schemas.utterance import Matcher
-from voice.bot.hints import sentence_with
+from voice.bot.hints import hint_of
 from voice.bot.proposals import REPAIRED, REPAIRED_RIVALS, SKETCHED, SKETCHED_RIVALS
 from voice.bot.requests import request_model
+from voice.services.hearing import Hint
 from voice.services.weights import Weights
 
 log = get_logger(__name__)
@@ -69,6 +70,10 @@ class Vocabulary:
             self._readings[key] = known
         return known
 
+    def is_about_names(self, said: Sequence[str]) -> bool:
+        """Whether something in the store is named in one of several hearings, and none of them forbids anything."""
+        return self._matcher.is_about_names(said)
+
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         """The requests most like what was said, and their rivals, where no form fits it."""
         return self._matcher.closest(said, SKETCHED, SKETCHED_RIVALS)
@@ -77,9 +82,9 @@ class Vocabulary:
         """The requests that a few misheard words make of what was said, those among all that was heard, and rivals."""
         return self._matcher.repaired(said, heard, REPAIRED, REPAIRED_RIVALS)
 
-    def hints(self, heard: str) -> str:
-        """For the recogniser: all names where they are few, else those that are near to `heard`."""
-        return sentence_with(self._matcher.hints(heard, MAX_HINTS))
+    def hints(self, heard: str) -> Hint:
+        """For the recogniser: what can be asked for, and all names where they are few, else those near to `heard`."""
+        return hint_of(self._matcher.hints(heard, MAX_HINTS), self.templates.values())
 
     def choose(self, text: str, names: Sequence[str]) -> str | None:
         """The one of `names` that `text` clearly is, or None."""

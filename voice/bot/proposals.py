@@ -17,13 +17,17 @@ from voice.bot.verification import SURE_NATS, Weighed, plain_phrases, spellings,
 from voice.services.hearing import Hearing
 
 #: Nats per token by which a sentence that is only like what was written may be less likely than that: in general, where
-#: both recognisers wrote the same, and for what is said without a name. Every other must be less likely by the last.
-CLOSEST_GAP, CLOSEST_GAP_AGREED, CLOSEST_GAP_NAMELESS, LEAD = 3.3, 2.0, 1.5, 6.0
+#: both recognisers wrote the same, for what is said without a name, and to cancel. Every other must be less likely by
+#: the last.
+CLOSEST_GAP, CLOSEST_GAP_AGREED, CLOSEST_GAP_NAMELESS, CLOSEST_GAP_CANCEL, LEAD = 3.3, 2.0, 1.5, 3.0, 6.0
 #: Nats by which a repaired sentence may be less likely, and where both recognisers wrote the same: all of it but the
 #: repaired place is as it was written. Of 1,300 sentences that ask for nothing none came nearer than 17.
 REPAIRED_NATS, REPAIRED_NATS_AGREED = 15.0, 10.0
 #: The same of what one recogniser wrote, and the other in another way.
 WRITTEN_NATS = 6.0
+#: The same of all that comes of further looks, and where the first two wrote the same. Of 850 sentences that ask for
+#: nothing none came nearer than 21.
+FURTHER_NATS, FURTHER_NATS_AGREED = 18.0, 13.0
 #: Sentences that are sketched, rivals among them, and how many of each are weighed.
 SKETCHED, SKETCHED_RIVALS, MAX_WEIGHED, MAX_RIVALS = 20, 8, 4, 2
 #: The same of repaired sentences.
@@ -55,21 +59,30 @@ def closest(match: Match, found: Sequence[Weighed], written: Sequence[str]) -> M
         return match
     most = CLOSEST_GAP_AGREED if _are_agreed(written) else CLOSEST_GAP
     # A cancel is read back before anything is done.
-    if top.reading.intent in CONTROLS and top.reading.intent != ControlIntent.CANCEL:
-        most = min(most, CLOSEST_GAP_NAMELESS)
+    if top.reading.intent in CONTROLS:
+        is_read_back = top.reading.intent == ControlIntent.CANCEL
+        most = min(most, CLOSEST_GAP_CANCEL if is_read_back else CLOSEST_GAP_NAMELESS)
     is_sure = top.gap <= most and top.nats <= SURE_NATS
     if not is_sure or any(goes_on(top.reading.wording, text) for text in written):
         return match
     return _accepted(match, top)
 
 
-def repaired(match: Match, found: Sequence[Weighed], written: Sequence[str]) -> Match:
-    """The verdict where a word or two of what was written may have been misheard."""
+def repaired(match: Match, found: Sequence[Weighed], written: Sequence[str], *, is_further: bool = False) -> Match:
+    """The verdict where a word or two of what was written may have been misheard.
+
+    Args:
+        match: the verdict so far.
+        found: what the sound says, likeliest first.
+        written: what the first two looks wrote.
+        is_further: whether more than these two were made.
+    """
     top = _alone(found)
     if top is None:
         return match
-    most = REPAIRED_NATS_AGREED if _are_agreed(written) else REPAIRED_NATS
-    if top.reading.is_as_written:
+    bounds = (FURTHER_NATS, FURTHER_NATS_AGREED) if is_further else (REPAIRED_NATS, REPAIRED_NATS_AGREED)
+    most = bounds[_are_agreed(written)]
+    if top.reading.is_as_written and not is_further:
         most = min(most, WRITTEN_NATS)
     return match if top.nats > most else _accepted(match, top)
 

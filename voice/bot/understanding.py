@@ -14,12 +14,14 @@ from schemas.template import Template
 from voice.bot import proposals, verification
 from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED, Patience
 from voice.bot.verification import Weighed
-from voice.services.hearing import Hearing
+from voice.services.hearing import Hearing, Look
 
 #: Seconds that a second look may take; after that the first one has to do.
 _SECOND_LOOK_S = 3.0
 #: The same for holding what may have been meant against the sound.
 _WEIGHING_S = 1.5
+#: The same for all further looks.
+_FURTHER_LOOKS_S = 3.0
 #: What only the second look understood needs this average log probability when it has no more words than this:
 #: "uh huh" was written as "That's all" at -1.2, real short answers stayed above -1.0.
 _FEW_WORDS, _SURE_LOG_PROB = 3, -1.0
@@ -44,6 +46,10 @@ class Words(Protocol):
         self, hypotheses: Sequence[tuple[str, float]], *, answer_expected: bool, is_typed: bool = False
     ) -> Match:
         """What is meant; nobody can have misheard what was typed."""
+        ...
+
+    def is_about_names(self, said: Sequence[str]) -> bool:
+        """Whether something in the store is named in one of several hearings, and none of them forbids anything."""
         ...
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
@@ -177,7 +183,9 @@ class _Heard:
         settled = first if is_invented else settle(first, second)
         held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
         if held.kind is not MatchKind.ACCEPT and not is_invented:
-            held = await self._proposed(held, again)
+            held = await self._proposed(held, again, [])
+        if held.kind is not MatchKind.ACCEPT and not is_invented:
+            held = await self._heard_further(held, again, answer_expected=answer_expected)
         held = verification.uncontradicted(held, first, second)
         return verification.undisputed(held, [hearing.text, again.text])
 
@@ -188,17 +196,30 @@ class _Heard:
         weighing = verification.weigh(self.hearing, readings, written, self._words.templates)
         return verification.verified(settled, await _within(_WEIGHING_S, weighing) or [])
 
-    async def _proposed(self, unsure: Match, again: Hearing) -> Match:
+    async def _heard_further(self, unsure: Match, again: Hearing, *, answer_expected: bool) -> Match:
+        """What the same sound is taken for when it is heard in other ways, if it may be a request at all."""
+        heard = [text for look in (self.hearing, again) for text, _ in look.hypotheses]
+        if unsure.best is None and not await asyncio.to_thread(self._words.is_about_names, heard):
+            return unsure
+        looks = await _within(_FURTHER_LOOKS_S, self.hearing.further_looks()) or []
+        if not looks:
+            return unsure
+        found = [self._words.understand(look.hypotheses, answer_expected=answer_expected) for look in looks]
+        held = await self._held_against_sound(unsure, verification.readings_of(*found), again)
+        return held if held.kind is MatchKind.ACCEPT else await self._proposed(held, again, looks)
+
+    async def _proposed(self, unsure: Match, again: Hearing, looks: Sequence[Look]) -> Match:
         """What words do not tell, whole sentences may: those like what was written, and it with a word repaired."""
         written = [self.hearing.text, again.text]
-        heard = [text for look in (self.hearing, again) for text, _ in look.hypotheses]
-        sentences = await asyncio.to_thread(self._words.closest, written)
+        heard = [text for look in (self.hearing, again, *looks) for text, _ in look.hypotheses]
+        said = [*written, *(look.text for look in looks)]
+        sentences = await asyncio.to_thread(self._words.closest, said)
         match = proposals.closest(unsure, await self._weighed(sentences, written), written)
         if match.kind is MatchKind.ACCEPT:
             return match
-        repairing = asyncio.to_thread(self._words.repaired, written, heard)
+        repairing = asyncio.to_thread(self._words.repaired, said, heard)
         sentences = await _within(_WEIGHING_S, repairing) or []
-        return proposals.repaired(unsure, await self._weighed(sentences, written), written)
+        return proposals.repaired(unsure, await self._weighed(sentences, written), written, is_further=bool(looks))
 
     async def _weighed(self, sentences: Sequence[Reading], written: Sequence[str]) -> list[Weighed]:
         if not sentences:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from schemas.caveats import may_be_undone
+from schemas.caveats import may_be_misheard
 from schemas.control import CONTROLS
 from schemas.foreign import DOING_MORE
 from schemas.likeness import Phrases, likeness
@@ -179,7 +179,7 @@ def undisputed(match: Match, written: Sequence[str]) -> Match:
         return match
     foreign = _FOREIGN - set(_WORD.findall(best.wording.lower()))
     texts = [_WORD.findall(text.lower()) for text in written]
-    if any(may_be_undone(words) for words in texts):
+    if any(may_be_misheard(words) for words in texts):
         is_disputed = True
     elif best.is_guessed:
         is_disputed = any(not foreign.isdisjoint(words[:1]) for words in texts)
@@ -237,8 +237,10 @@ def verified(match: Match, found: Sequence[Weighed]) -> Match:
         return match.model_copy(update={"kind": MatchKind.ACCEPT, "reason": Reason.CLEAR, "best": top.reading})
     if match.kind is MatchKind.ACCEPT and best is not None:
         own = next((one for one in found if one.reading.meaning == best.meaning), None)
+        # What was written as it was said is in the sound, however poor another wording of it is.
+        is_missing = own is not None and not best.is_as_written and own.gap > WRONG_GAP
         if own is None and not (is_sure and best.is_as_written):
             return match
-        if is_sure or (own is not None and own.gap > WRONG_GAP):
+        if is_sure or is_missing:
             return match.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
     return match

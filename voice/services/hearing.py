@@ -17,8 +17,6 @@ from pipecat.frames.frames import DataFrame, TranscriptionFrame
 from voice.services.errors import SpeechBusy
 from voice.services.mel import SAMPLE_RATE_HZ
 
-#: Sentences as they may have been said, for what was taken for a text at first.
-Hints = Callable[[str], str]
 #: (text, average log probability per token), best first.
 Hypothesis = tuple[str, float]
 
@@ -48,6 +46,23 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """What a recogniser may be told beforehand; it writes what it hears in these words and spellings.
+
+    Attributes:
+        names: the names that may be said, in a sentence.
+        requests: what may be asked for, and then the names.
+    """
+
+    names: str = ""
+    requests: str = ""
+
+
+#: What may have been said where a text was heard at first.
+Hints = Callable[[str], Hint]
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
     """How likely one text is for one sound: its log probability in nats, and of how many tokens."""
 
@@ -60,6 +75,10 @@ class Ears(Protocol):
 
     async def look_again(self, pcm: bytes, heard: str) -> Look:
         """Decode with the better model what the small one took for `heard`. Raises SpeechBusy."""
+        ...
+
+    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+        """Decode it in other ways, each of them told what may be asked for. Raises SpeechBusy."""
         ...
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
@@ -169,6 +188,18 @@ class Hearing:
             return Hearing(await ears.look_again(pcm, self.text))
         except SpeechBusy:
             return None
+
+    async def further_looks(self) -> list[Look]:
+        """What else it may have been; none where that cannot be said.
+
+        Who listens for requests hears some in what is none: hold them against the sound.
+        """
+        if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
+            return []
+        try:
+            return [look for look in await self._ears.look_further(self._pcm, self.text) if look.hypotheses]
+        except SpeechBusy:
+            return []
 
     async def sketch(self, texts: Sequence[str]) -> list[Weight] | None:
         """How likely the sound is each of `texts`, at a glance, each asked about once; None as for `weigh`."""

@@ -36,6 +36,10 @@ _log = get_logger("voice.services.whisper")
 #: Seconds from the end of speech to its transcript that are not exceeded in 99 of 100 cases; the turn
 #: strategy waits this long for a transcript that is still on its way.
 _P99_S = 0.9
+#: How fast the sound is played when it is looked at further. Of 118 requests that two looks did not tell, these three
+#: together wrote 65 as something that was understood, the best of them alone 46, and the same without requests in the
+#: hint some 20.
+FURTHER_TEMPOS = (1.0, 0.85, 1.08)
 
 
 class _TwoModels:
@@ -46,7 +50,12 @@ class _TwoModels:
 
     async def look_again(self, pcm: bytes, heard: str) -> Look:
         # Among thousands of names the search takes a tenth of a second.
-        return await self._second.look(pcm, await asyncio.to_thread(self._hints, heard))
+        hint = await asyncio.to_thread(self._hints, heard)
+        return await self._second.look(pcm, hint.names)
+
+    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+        hint = await asyncio.to_thread(self._hints, heard)
+        return [await self._second.look(pcm, hint.requests, tempo) for tempo in FURTHER_TEMPOS]
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         return await self._first.weigh(pcm, texts)
@@ -61,7 +70,7 @@ class WhisperSTT(SegmentedSTTService):
     Args:
         first: the small model, asked for every segment.
         second: the better model, asked by `Hearing.second_look`.
-        hints: sentences that the better model should know. The small one is not told: it would hear them in a cough.
+        hints: what the better model should know. The small one is not told: it would hear it in a cough.
     """
 
     def __init__(self, first: Listener, second: Listener, hints: Hints) -> None:

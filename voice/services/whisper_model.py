@@ -24,7 +24,7 @@ import numpy as np
 from voice.services.bpe import Vocabulary, decode_tokens
 from voice.services.errors import SpeechBusy
 from voice.services.hearing import Look, Weight
-from voice.services.mel import SAMPLE_RATE_HZ, Float32, log_mel, pcm_to_sound
+from voice.services.mel import SAMPLE_RATE_HZ, Float32, log_mel, pcm_to_sound, played
 
 #: Seconds. A window of 12 s loses nothing against Whisper's own 30 s and takes a third of the time; at
 #: 8 s it begins to repeat itself. Beyond 11.5 s of sound the whole window is needed.
@@ -115,19 +115,21 @@ class WhisperModel:
         # What was encoded last, by the digest of its sound: the same is often looked at and then weighed.
         self._encoded: tuple[bytes, Float32] = (b"", np.zeros((0, 0, 0), np.float32))
 
-    def look(self, pcm: bytes, hint: str = "") -> Look:
+    def look(self, pcm: bytes, hint: str = "", tempo: float = 1.0) -> Look:
         """Decode mono PCM16 at 16 kHz, at most 30 s of it.
 
         Args:
             pcm: the sound.
             hint: sentences as they may be said; what sounds like their words is written like them.
+            tempo: how fast it is played, 1.0 as it is; another one also changes its pitch.
 
         Returns:
             up to five hypotheses, best first; none when it is silence, noise or empty text.
         """
         prompt = [*self._said_before(hint), *self._prompt]
+        encoded = self._encode(pcm) if tempo == 1.0 else self._encoding(played(pcm_to_sound(pcm), tempo))
         found = self._engine.generate(
-            self._view.from_array(self._encode(pcm)),
+            self._view.from_array(encoded),
             [prompt],
             beam_size=_BEAM,
             num_hypotheses=_BEAM,
@@ -181,11 +183,15 @@ class WhisperModel:
         last, encoded = self._encoded
         digest = sha256(pcm).digest()
         if last != digest:
-            features = log_mel(pcm_to_sound(pcm), _SHORT_WINDOW_S if _is_short(pcm) else _LONG_WINDOW_S)
-            view = self._view.from_array(np.ascontiguousarray(features[None]))
-            encoded = np.array(self._engine.encode(view, to_cpu=True))
+            encoded = self._encoding(pcm_to_sound(pcm))
             self._encoded = (digest, encoded)
         return encoded
+
+    def _encoding(self, sound: Float32) -> Float32:
+        is_short = len(sound) <= _LONG_FROM_S * SAMPLE_RATE_HZ
+        features = log_mel(sound, _SHORT_WINDOW_S if is_short else _LONG_WINDOW_S)
+        view = self._view.from_array(np.ascontiguousarray(features[None]))
+        return np.array(self._engine.encode(view, to_cpu=True))
 
     def _is_no_speech(self, likelihood: float, no_speech_prob: float) -> bool:
         is_invented = likelihood < _INVENTED_BELOW and no_speech_prob > _INVENTED_NO_SPEECH
@@ -217,13 +223,13 @@ class Listener:
         self._deadline_s = deadline_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
-    async def look(self, pcm: bytes, hint: str = "") -> Look:
+    async def look(self, pcm: bytes, hint: str = "", tempo: float = 1.0) -> Look:
         """Decode without blocking the event loop; one that is cancelled while it waits never runs.
 
         Raises:
             SpeechBusy: not done before the deadline.
         """
-        return await self._run(partial(self._model.look, pcm, hint))
+        return await self._run(partial(self._model.look, pcm, hint, tempo))
 
     async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         """How likely each of `texts` is, without blocking the event loop; see `WhisperModel.weigh`.
