@@ -15,7 +15,7 @@ import subprocess
 import sys
 import wave
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -109,12 +109,13 @@ class Models:
             self.line["base"] = kept(self._base.look(self._pcm, self._hint(heard).names))
         return look_of(self.line["base"])
 
-    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+    async def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
         """The better model's further looks."""
         if "further" not in self.line:
             hint, sound = self._hint(heard).requests, self._pcm
             self.line["further"] = [kept(self._base.look(sound, hint, tempo)) for tempo in FURTHER_TEMPOS]
-        return [look_of(look) for look in self.line["further"]]
+        for look in self.line["further"]:
+            yield look_of(look)
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         """The weights by the small model; only the likeliest are kept, for there are many."""
@@ -158,12 +159,13 @@ class Recorded:
             raise SpeechBusy("recorded", 0.0)
         return look_of(self._line["base"])
 
-    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+    async def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
         """The further looks, likewise."""
         if "further" not in self._line:
             self.is_short = True
             raise SpeechBusy("recorded", 0.0)
-        return [look_of(look) for look in self._line["further"]]
+        for look in self._line["further"]:
+            yield look_of(look)
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         """Those that were kept are the likeliest."""
@@ -199,8 +201,12 @@ class Vocabulary:
         return self._over.match(said, answer_expected=answer_expected)
 
     def is_about_names(self, said: Sequence[str]) -> bool:
-        """Whether something is named."""
+        """Whether something in the store is named in one of several hearings."""
         return self._over.is_about_names(said)
+
+    def forbids(self, said: Sequence[str]) -> bool:
+        """Whether one of several hearings asks for nothing, or takes something back."""
+        return self._over.forbids(said)
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         """The requests most like what was said."""

@@ -157,7 +157,7 @@ class Template(Document):
     sentence: Sentence
     example: Sentence
     nouns: tuple[str, ...] = ()
-    listen_for: Annotated[tuple[Sentence, ...], Field(max_length=8)] = ()
+    listen_for: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=40)], ...], Field(max_length=8)] = ()
     parameters: dict[ParameterName, Parameter] = Field(default_factory=dict)
     patterns: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=64)]
     keywords: Annotated[tuple[Sentence, ...], Field(max_length=64)] = ()

@@ -57,6 +57,8 @@ MAX_HYPOTHESES = 8
 MAX_GUESSED = 60
 #: Words that a name has at most where it is looked for in the whole of what was said.
 _SPAN = 5
+#: Words that take back what stands beside them.
+_TAKING_BACK = frozenset({"not", "never", "nobody", "wait"})
 #: Score from which something in the store may have been named, though it was misheard.
 _MENTIONED = 75.0
 
@@ -173,11 +175,13 @@ class Matcher:
         return list(dict.fromkeys(name.spoken for name in sorted(found, key=lambda name: -name.score)))[:limit]
 
     def is_about_names(self, said: Sequence[str]) -> bool:
-        """Whether something in the store is named in one of several hearings, and none of them forbids anything."""
+        """Whether something in the store is named in one of several hearings."""
+        return any(mentions(heard(text).words[:MAX_WORDS], self._lexicons, _MENTIONED) for text in said)
+
+    def forbids(self, said: Sequence[str]) -> bool:
+        """Whether one of several hearings asks for nothing, or takes something back."""
         texts = [heard(text).words for text in said]
-        if any(self._layouts.refuse(words) for words in texts):
-            return False
-        return any(mentions(words[:MAX_WORDS], self._lexicons, _MENTIONED) for words in texts)
+        return any(self._layouts.refuse(words) or not _TAKING_BACK.isdisjoint(words) for words in texts)
 
     def closest(self, said: Sequence[str], limit: int, rivals: int) -> list[Reading]:
         """The requests most like `said`, and their rivals, where no form fits it; see `Closest.find`."""

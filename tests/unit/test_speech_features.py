@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voice.services.bpe import decode_tokens
-from voice.services.mel import log_mel, pcm_to_sound
+from voice.services.mel import log_mel, pcm_to_sound, played
 from voice.services.token_table import TokenTable
 
 
@@ -122,3 +122,13 @@ def test_tokens_are_found_both_ways() -> None:
             table.token(number)
     with pytest.raises(KeyError):
         table.number("thee")
+
+
+def test_a_sound_is_played_slower_and_faster() -> None:
+    """By as much as the tempo says; what is no sound stays none."""
+    sound = np.sin(np.arange(16_000) / 50).astype(np.float32)
+    slower = played(sound, 0.5)
+    assert len(slower) == pytest.approx(2 * len(sound), abs=2)
+    assert slower[1000] == pytest.approx(sound[500], abs=1e-3)
+    assert len(played(sound, 1.25)) == pytest.approx(12_800, abs=2)
+    assert len(played(sound[:0], 0.85)) == 0

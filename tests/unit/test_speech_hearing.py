@@ -224,14 +224,14 @@ async def test_further_looks_are_told_what_can_be_asked_for_and_hear_it_slower_a
     heard, slow = await _run(script, *_segment(b"aaaa"), UserStoppedSpeakingFrame(), *_segment(b"ssss"))
     assert isinstance(heard, TranscriptionFrame)
     assert isinstance(slow, TranscriptionFrame)
-    looks = await hearing_of(heard).further_looks()
+    looks = await hearing_of(heard).further_looks(9.0)
     assert [look.text for look in looks] == ["Sip the report."] * len(FURTHER_TEMPOS)
     assert script.tempos[-len(FURTHER_TEMPOS) :] == list(FURTHER_TEMPOS)
     assert set(script.hints[-len(FURTHER_TEMPOS) :]) == {"zip it, like Sip the report."}
     script.says[b"ssss"] = _look("too slow")
-    assert await hearing_of(slow).further_looks() == []
+    assert await hearing_of(slow).further_looks(9.0) == []
     hearing_of(heard).release()
-    assert await hearing_of(heard).further_looks() == []
+    assert await hearing_of(heard).further_looks(9.0) == []
 
 
 async def test_the_next_turn_knows_nothing_of_the_last() -> None:

@@ -23,7 +23,7 @@ def test_requests_are_told_in_their_shortest_words_and_before_the_names() -> Non
     assert {"Zip it.", "Checksum.", "Slow audit."} <= set(said.requests.replace(". ", ".\n").split("\n"))
     own = shipped["checksum"].model_copy(update={"listen_for": (), "nouns": ("finger print",)})
     assert hint_of([], [own]).requests == "Finger print."
-    assert len(hint_of([], _many(own)).requests) <= 600
+    assert len(hint_of([], _many(own)).requests) <= 240
 
 
 def _many(template: Template) -> list[Template]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -104,7 +104,7 @@ async def test_the_sound_weighs_the_nearest_sentences_and_their_rivals() -> None
         async def look_again(self, pcm: bytes, heard: str) -> Look:
             raise AssertionError
 
-        async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+        def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
             raise AssertionError
 
         async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
@@ -157,6 +157,21 @@ def test_what_was_looked_at_further_may_be_less_likely(written: list[str], most:
         for nats, kind in ((most, MatchKind.ACCEPT), (most + 0.1, MatchKind.UNKNOWN)):
             found = [weighed(own, 0.5, nats=nats)]
             assert proposals.repaired(UNKNOWN, found, written, is_further=True).kind is kind
+
+
+def test_what_names_nothing_is_not_taken_from_a_further_look() -> None:
+    """ "Stop it, you two" cancels nothing."""
+    nameless = reading("cancel", slots={}, meaning=("cancel",), is_as_written=True)
+    assert proposals.unrivalled([weighed(nameless, 0.4, nats=4.6)], {}) == []
+
+
+def test_what_was_weighed_before_still_counts() -> None:
+    """ "Undelete" is in the words of no request, and "delete" is nearer to it than "do an audit of"."""
+    audit, other = weighed(reading("slow-audit"), 1.7, -20.0), weighed(reading(), 2.7, -21.0)
+    rival = (FOREIGN, "delete it")
+    assert proposals.unrivalled([audit, other], {rival: -20.0 - LEAD, audit.reading.meaning: -19.0}) == [audit, other]
+    assert proposals.unrivalled([audit, other], {rival: -19.9 - LEAD}) == [], "nor is any other left alone by it"
+    assert proposals.unrivalled([audit], {other.reading.meaning: -21.0}) == []
 
 
 def test_a_repaired_sentence_with_a_rival_near_is_left() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -52,6 +52,9 @@ class _Words:
     def is_about_names(self, said: Sequence[str]) -> bool:
         return self.has_names
 
+    def forbids(self, said: Sequence[str]) -> bool:
+        return any("do not" in text for text in said)
+
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         return CLOSEST.get(said[0], ())
 
@@ -72,9 +75,10 @@ class _Ears:
         await self.go.wait()
         return Look(((self._text, -0.1),), 0.0)
 
-    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+    async def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
         self.further_looks += 1
-        return [Look(((text, -0.2),), 0.0) for text in self.further]
+        for text in self.further:
+            yield Look(((text, -0.2),), 0.0)
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         return [self._weight(text) for text in texts]
@@ -258,3 +262,26 @@ async def test_what_names_nothing_is_not_looked_at_further() -> None:
     assert ear is not None
     assert (await ear.match(answer_expected=False)).kind is MatchKind.UNKNOWN
     assert not ears.further_looks
+
+
+MATCHES["do not compress the error log"] = MATCHES["the weather"]
+
+
+@pytest.mark.parametrize(
+    ("heard", "further", "looks"),
+    [
+        ("do not compress the error log", ["compress the error log"], 0),
+        ("the weather", ["compress the error log", "do not compress the error log"], 1),
+        ("compress", ["compress the error log"], 0),
+    ],
+    ids=["in the first look", "in a further one", "half of it"],
+)
+async def test_what_any_look_takes_back_is_not_started(heard: str, further: list[str], looks: int) -> None:
+    """However sure the sound is of the rest; nor does half of a request become another one."""
+    understanding, ears = Understanding(_Words(), lambda: False), _Misheard("compress the error log")
+    ears.further = further
+    understanding.listen_to(lambda: _hearing(heard, ears))
+    ear = understanding.take_heard()
+    assert ear is not None
+    assert (await ear.match(answer_expected=False)).kind is MatchKind.UNKNOWN
+    assert ears.further_looks == looks

@@ -91,6 +91,21 @@ def test_what_was_written_as_it_was_said_is_not_contradicted_by_another_wording_
     assert found.kind is MatchKind.DOUBTFUL, "another task is surely in the sound"
 
 
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        ("zip the error log", MatchKind.ACCEPT),
+        ("please sip the error log", MatchKind.ACCEPT),
+        ("zip the error log and email it", MatchKind.DOUBTFUL),
+        ("zip the error log never", MatchKind.DOUBTFUL),
+    ],
+)
+def test_a_request_that_goes_on_in_one_hearing_is_asked_back(written: str, kind: MatchKind) -> None:
+    """The models do not weigh an end, so a sentence cut short is as likely as the whole of it."""
+    words = match(MatchKind.ACCEPT, reading(wording="zip the error log"))
+    assert verification.unshortened(words, ["zip the error log", written]).kind is kind
+
+
 def test_of_two_spellings_of_a_phrase_the_likelier_is_searched_for() -> None:
     """Free text is no part of the meaning, so two looks' spellings do not compete; the sound picks one."""
     one = reading("find-phrase", slots={"phrase": "colds tour"}, has_text=True, meaning=("find-phrase", "notes"))

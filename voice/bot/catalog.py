@@ -71,8 +71,12 @@ class Vocabulary:
         return known
 
     def is_about_names(self, said: Sequence[str]) -> bool:
-        """Whether something in the store is named in one of several hearings, and none of them forbids anything."""
+        """Whether something in the store is named in one of several hearings."""
         return self._matcher.is_about_names(said)
+
+    def forbids(self, said: Sequence[str]) -> bool:
+        """Whether one of several hearings asks for nothing, or takes something back."""
+        return self._matcher.forbids(said)
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         """The requests most like what was said, and their rivals, where no form fits it."""

@@ -9,14 +9,15 @@ of it is held against the sound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from schemas.template import Template
 from voice.services.hearing import Hint
 
 #: Letters of one name that are told.
 _MAX_CHARS = 60
-#: Letters of all requests: the names must have room behind them.
-_MAX_REQUESTS = 600
+#: Letters of all requests, some 70 tokens: the names must have room behind them.
+_MAX_REQUESTS = 240
 
 
 def hint_of(names: Sequence[str], templates: Iterable[Template]) -> Hint:
@@ -28,7 +29,9 @@ def hint_of(names: Sequence[str], templates: Iterable[Template]) -> Hint:
 def requests_of(templates: Iterable[Template]) -> str:
     """The shortest words for all that can be asked for, one after the other."""
     asked = dict.fromkeys(words for template in templates for words in template.listen_for or template.nouns)
-    return " ".join(f"{words[:1].upper()}{words[1:]}." for words in asked)[:_MAX_REQUESTS]
+    said = [f"{words[:1].upper()}{words[1:]}." for words in asked]
+    ends = accumulate(len(sentence) + 1 for sentence in said)
+    return " ".join(sentence for sentence, end in zip(said, ends, strict=True) if end <= _MAX_REQUESTS)
 
 
 def sentence_with(names: Sequence[str]) -> str:

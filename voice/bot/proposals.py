@@ -7,7 +7,7 @@ taken must be much surer than a reading that words suggest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from schemas.control import CONTROLS, ControlIntent
 from schemas.foreign import FOREIGN
@@ -85,6 +85,20 @@ def repaired(match: Match, found: Sequence[Weighed], written: Sequence[str], *, 
     if top.reading.is_as_written and not is_further:
         most = min(most, WRITTEN_NATS)
     return match if top.nats > most else _accepted(match, top)
+
+
+def unrivalled(found: Sequence[Weighed], known: Mapping[tuple[str, ...], float]) -> list[Weighed]:
+    """All of them, or none where what is likeliest names nothing, or another known meaning is nearly as likely.
+
+    Args:
+        found: what the sound says, likeliest first.
+        known: the log probabilities of meanings that were weighed before.
+    """
+    if not found or not found[0].reading.slots:
+        return []
+    top = found[0]
+    others = (log_prob for meaning, log_prob in known.items() if meaning != top.reading.meaning)
+    return list(found) if all(top.log_prob - other >= LEAD for other in others) else []
 
 
 def _alone(found: Sequence[Weighed]) -> Weighed | None:

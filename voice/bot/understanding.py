@@ -20,8 +20,8 @@ from voice.services.hearing import Hearing, Look
 _SECOND_LOOK_S = 3.0
 #: The same for holding what may have been meant against the sound.
 _WEIGHING_S = 1.5
-#: The same for all further looks.
-_FURTHER_LOOKS_S = 3.0
+#: The same for all further looks, and for all that comes of them.
+_FURTHER_LOOKS_S, _FURTHER_S = 2.0, 6.0
 #: What only the second look understood needs this average log probability when it has no more words than this:
 #: "uh huh" was written as "That's all" at -1.2, real short answers stayed above -1.0.
 _FEW_WORDS, _SURE_LOG_PROB = 3, -1.0
@@ -49,7 +49,11 @@ class Words(Protocol):
         ...
 
     def is_about_names(self, said: Sequence[str]) -> bool:
-        """Whether something in the store is named in one of several hearings, and none of them forbids anything."""
+        """Whether something in the store is named in one of several hearings."""
+        ...
+
+    def forbids(self, said: Sequence[str]) -> bool:
+        """Whether one of several hearings asks for nothing, or takes something back."""
         ...
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
@@ -140,6 +144,8 @@ class _Heard:
         self._words, self.hearing = words, hearing
         self._work: asyncio.Task[Match] | None = None
         self._answer_expected = False
+        # How likely each meaning is whose sentences were weighed, those of what nothing here does among them.
+        self._known: dict[tuple[str, ...], float] = {}
 
     def begin(self, *, answer_expected: bool) -> asyncio.Task[Match]:
         """Begin to understand it, unless that was begun under the same expectation."""
@@ -184,47 +190,71 @@ class _Heard:
         held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
         if held.kind is not MatchKind.ACCEPT and not is_invented:
             held = await self._proposed(held, again, [])
-        if held.kind is not MatchKind.ACCEPT and not is_invented:
-            held = await self._heard_further(held, again, answer_expected=answer_expected)
+        # Half of a request must not become another one.
+        is_unfinished = Reason.UNFINISHED in {first.reason, second.reason}
+        if held.kind is not MatchKind.ACCEPT and not is_invented and not is_unfinished:
+            further = self._heard_further(held, again, answer_expected=answer_expected)
+            held = await _within(_FURTHER_S, further) or held
         held = verification.uncontradicted(held, first, second)
         return verification.undisputed(held, [hearing.text, again.text])
 
-    async def _held_against_sound(self, settled: Match, readings: Sequence[Reading], again: Hearing) -> Match:
+    async def _held_against_sound(
+        self, settled: Match, readings: Sequence[Reading], again: Hearing, *, is_further: bool = False
+    ) -> Match:
         if not readings:
             return settled
         written = [self.hearing.text, again.text]
         weighing = verification.weigh(self.hearing, readings, written, self._words.templates)
-        return verification.verified(settled, await _within(_WEIGHING_S, weighing) or [])
+        return verification.verified(settled, self._noted(await _within(_WEIGHING_S, weighing) or [], is_further))
 
     async def _heard_further(self, unsure: Match, again: Hearing, *, answer_expected: bool) -> Match:
         """What the same sound is taken for when it is heard in other ways, if it may be a request at all."""
+        written = [self.hearing.text, again.text]
         heard = [text for look in (self.hearing, again) for text, _ in look.hypotheses]
+        if self._words.forbids(written):
+            return unsure
         if unsure.best is None and not await asyncio.to_thread(self._words.is_about_names, heard):
             return unsure
-        looks = await _within(_FURTHER_LOOKS_S, self.hearing.further_looks()) or []
-        if not looks:
+        looks = await self.hearing.further_looks(_FURTHER_LOOKS_S)
+        texts = [look.text for look in looks]
+        if not looks or self._words.forbids(texts):
             return unsure
         found = [self._words.understand(look.hypotheses, answer_expected=answer_expected) for look in looks]
-        held = await self._held_against_sound(unsure, verification.readings_of(*found), again)
-        return held if held.kind is MatchKind.ACCEPT else await self._proposed(held, again, looks)
+        held = await self._held_against_sound(unsure, verification.readings_of(*found), again, is_further=True)
+        if held.kind is not MatchKind.ACCEPT:
+            held = await self._proposed(held, again, looks)
+        # Each of them may say that it is something else.
+        held = verification.uncontradicted(held, *found)
+        for text in texts:
+            held = verification.undisputed(held, [text])
+        return verification.unshortened(held, [*written, *texts])
 
     async def _proposed(self, unsure: Match, again: Hearing, looks: Sequence[Look]) -> Match:
         """What words do not tell, whole sentences may: those like what was written, and it with a word repaired."""
         written = [self.hearing.text, again.text]
         heard = [text for look in (self.hearing, again, *looks) for text, _ in look.hypotheses]
-        said = [*written, *(look.text for look in looks)]
+        said, is_further = [*written, *(look.text for look in looks)], bool(looks)
         sentences = await asyncio.to_thread(self._words.closest, said)
-        match = proposals.closest(unsure, await self._weighed(sentences, written), written)
+        match = proposals.closest(unsure, await self._weighed(sentences, written, is_further), written)
         if match.kind is MatchKind.ACCEPT:
             return match
         repairing = asyncio.to_thread(self._words.repaired, said, heard)
         sentences = await _within(_WEIGHING_S, repairing) or []
-        return proposals.repaired(unsure, await self._weighed(sentences, written), written, is_further=bool(looks))
+        found = await self._weighed(sentences, written, is_further)
+        return proposals.repaired(unsure, found, written, is_further=is_further)
 
-    async def _weighed(self, sentences: Sequence[Reading], written: Sequence[str]) -> list[Weighed]:
+    async def _weighed(self, sentences: Sequence[Reading], written: Sequence[str], is_further: bool) -> list[Weighed]:
         if not sentences:
             return []
-        return await _within(_WEIGHING_S, proposals.weigh(self.hearing, sentences, written)) or []
+        weighing = proposals.weigh(self.hearing, sentences, written)
+        return self._noted(await _within(_WEIGHING_S, weighing) or [], is_further)
+
+    def _noted(self, found: list[Weighed], is_further: bool) -> list[Weighed]:
+        """The same, but nothing where something else that was weighed before is nearly as likely."""
+        known = dict(self._known)
+        for one in found:
+            self._known[one.reading.meaning] = max(one.log_prob, self._known.get(one.reading.meaning, one.log_prob))
+        return proposals.unrivalled(found, known) if is_further else found
 
 
 class _Typed:

@@ -19,7 +19,7 @@ from schemas.foreign import DOING_MORE
 from schemas.likeness import Phrases, likeness
 from schemas.match import Match, MatchKind, Reading, Reason, doubted
 from schemas.small_words import GLUE
-from schemas.strangers import is_shortened
+from schemas.strangers import goes_on, is_shortened
 from schemas.template import Template
 from voice.services.hearing import Hearing, Weight
 
@@ -186,6 +186,18 @@ def undisputed(match: Match, written: Sequence[str]) -> Match:
     else:
         is_disputed = not best.is_literal and all(not foreign.isdisjoint(_verbs(words)) for words in texts)
     return doubted(match) if is_disputed else match
+
+
+def unshortened(match: Match, written: Sequence[str]) -> Match:
+    """The verdict, but asked back where one of the texts goes on behind the request: "… tomorrow", "… and email it".
+
+    The models do not weigh an end.
+    """
+    best = match.best
+    if match.kind is not MatchKind.ACCEPT or best is None:
+        return match
+    is_cut = any(goes_on(best.wording, text) or is_shortened(best.wording, text) for text in written)
+    return doubted(match) if is_cut else match
 
 
 def _verbs(words: Sequence[str]) -> set[str]:

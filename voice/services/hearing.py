@@ -8,7 +8,8 @@ let go by `release`, or with the object itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,7 +78,7 @@ class Ears(Protocol):
         """Decode with the better model what the small one took for `heard`. Raises SpeechBusy."""
         ...
 
-    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+    def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
         """Decode it in other ways, each of them told what may be asked for. Raises SpeechBusy."""
         ...
 
@@ -189,17 +190,19 @@ class Hearing:
         except SpeechBusy:
             return None
 
-    async def further_looks(self) -> list[Look]:
-        """What else it may have been; none where that cannot be said.
+    async def further_looks(self, limit_s: float) -> list[Look]:
+        """What else it may have been, as far as that can be said within `limit_s` seconds.
 
         Who listens for requests hears some in what is none: hold them against the sound.
         """
+        looks: list[Look] = []
         if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
-            return []
-        try:
-            return [look for look in await self._ears.look_further(self._pcm, self.text) if look.hypotheses]
-        except SpeechBusy:
-            return []
+            return looks
+        with suppress(SpeechBusy, TimeoutError):
+            async with asyncio.timeout(limit_s):
+                async for look in self._ears.look_further(self._pcm, self.text):
+                    looks += [look] if look.hypotheses else []
+        return looks
 
     async def sketch(self, texts: Sequence[str]) -> list[Weight] | None:
         """How likely the sound is each of `texts`, at a glance, each asked about once; None as for `weigh`."""

@@ -56,6 +56,8 @@ def log_mel(sound: Float32, window_s: float) -> Float32:
 
 def played(sound: Float32, tempo: float) -> Float32:
     """Return the sound as it is when it is played at `tempo`, faster above 1, by linear interpolation."""
+    if len(sound) < 2:
+        return sound
     places = np.arange(0, len(sound) - 1, tempo)
     return np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
 

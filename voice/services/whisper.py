@@ -8,7 +8,7 @@ Silence and noise yield `NothingHeardFrame`, never a text.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, cast
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame, TranscriptionFrame, UserStoppedSpeakingFrame
@@ -53,9 +53,10 @@ class _TwoModels:
         hint = await asyncio.to_thread(self._hints, heard)
         return await self._second.look(pcm, hint.names)
 
-    async def look_further(self, pcm: bytes, heard: str) -> list[Look]:
+    async def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
         hint = await asyncio.to_thread(self._hints, heard)
-        return [await self._second.look(pcm, hint.requests, tempo) for tempo in FURTHER_TEMPOS]
+        for tempo in FURTHER_TEMPOS:
+            yield await self._second.look(pcm, hint.requests, tempo)
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         return await self._first.weigh(pcm, texts)

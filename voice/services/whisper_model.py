@@ -37,7 +37,7 @@ _INVENTED_BELOW, _INVENTED_NO_SPEECH = -1.75, 0.15
 #: How many texts the search holds against each other.
 _BEAM = 5
 #: Letters and tokens of a hint that are taken; Whisper takes 223 tokens.
-_HINT_CHARS, _HINT_TOKENS = 2_000, 200
+_HINT_CHARS, _HINT_TOKENS = 2_000, 220
 #: Texts that are weighed at once.
 _BATCH = 8
 #: Mel frames a second of sound, and the probability below which a token counts as impossible.
