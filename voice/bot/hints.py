@@ -21,7 +21,7 @@ _MAX_REQUESTS = 240
 
 
 def hint_of(names: Sequence[str], templates: Iterable[Template]) -> Hint:
-    """What may be said: the names, likeliest first, and what can be asked for."""
+    """What may be said: the names, and what can be asked for."""
     said = sentence_with(names)
     return Hint(names=said, requests=f"{requests_of(templates)} {said}".strip())
 

@@ -55,7 +55,15 @@ def log_mel(sound: Float32, window_s: float) -> Float32:
 
 
 def played(sound: Float32, tempo: float) -> Float32:
-    """Return the sound as it is when it is played at `tempo`, faster above 1, by linear interpolation."""
+    """Return the sound as it is when it is played at another speed, by linear interpolation; its pitch changes, too.
+
+    Args:
+        sound: shape (samples,); one of less than two samples stays as it is.
+        tempo: above 0; 1 as it is, 2 twice as fast.
+
+    Returns:
+        shape (about samples / tempo,), float32.
+    """
     if len(sound) < 2:
         return sound
     places = np.arange(0, len(sound) - 1, tempo)
