@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.matching import CORPUS, SETS, Command, commands, is_wrong_task, lines, matcher, tell, verdict
+from benchmarks.matching import BLIND, CORPUS, SETS, Command, commands, is_wrong_task, lines, matcher, tell, verdict
 from infra.template_catalog import load_catalog
 from schemas.match import Hypothesis, Match, MatchKind, Reading
 from schemas.utterance import Matcher
@@ -40,8 +40,8 @@ from voice.services.whisper_model import WhisperModel
 HEARD = CORPUS / "heard.jsonl"
 VOICES = ("flite rms", "flite slt", "flite awb", "flite kal16", "espeak en-us", "espeak en-gb")
 #: How many voices say each command of a set, and how many of its near misses are spoken (one in …); others none.
-TWICE = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "unseen": 2, "blind": 2, "blind2": 1, "blind3": 1}
-NEAR_MISSES = {"tune": 1, "held-out": 1, "fresh": 1, "free": 3, "unseen": 1, "blind": 1, "blind2": 2, "blind3": 2}
+TWICE = {"tune": 2, "held-out": 2, "fresh": 2, "free": 1, "unseen": 2, **dict.fromkeys(BLIND, 1), "blind": 2}
+NEAR_MISSES = {"tune": 1, "held-out": 1, "fresh": 1, "free": 3, "unseen": 1, **dict.fromkeys(BLIND, 2), "blind": 1}
 #: Sketched texts that are kept of an utterance.
 MAX_KEPT = 8
 #: Hz, what the recognisers take.

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Learns what free requests mean (the second half of `schemas/request_model.py`); takes ten minutes on two cores.
+"""Learns what free requests mean (the second half of `schemas/request_model.py`); takes 25 minutes on two cores.
 
 Needs the packages of ``requirements/train.lock``, and `train_requests.py` to have run. The same corpora give the same
 adapters, as far as the machine adds up in the same order.

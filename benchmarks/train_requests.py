@@ -1,4 +1,4 @@
-"""Learns the model of free requests (`schemas/request_model.py`) from corpora; takes two minutes.
+"""Learns the model of free requests (`schemas/request_model.py`) from corpora; takes three minutes.
 
 This is the half that sees the words; `train_meaning.py` learns the other one. Nothing in it is left to chance: the same
 corpora give the same file.

@@ -22,6 +22,14 @@ from schemas.wording import FILLERS
 _NEGATIONS, _NOT_AT_ALL = words("not never nobody"), words("do to that want") | {""}
 #: Behind a name they make the request depend on something, put it off or take it back; or go on with another one.
 _CONDITIONS = words("if unless until till when once soon provided assuming case")
+#: With them it is no condition: "if it is not too much bother"; and behind them it is no request's: "see if …".
+_COURTEOUS = words("you possible alright right okay ok bother trouble needed necessary suits may need nothing")
+_ASKING_IF = words("see check know whether wonder look tell ask")
+#: Alone behind a request they put it off, and take it back.
+_LATER = words("later tomorrow next monday tuesday wednesday thursday friday saturday sunday")
+_STOPPING = frozenset(
+    {("hang", "on"), ("hold", "on"), ("no", "wait"), ("no", "leave"), ("no", "stop"), ("no", "cancel")}
+)
 _TAKING_BACK = words(
     """
     never nobody said told asked cancel stop wait but forget leave scratch kidding hold hang later tomorrow tonight
@@ -33,18 +41,21 @@ _TAKEN_BACK = frozenset(
     {("never", "mind"), ("forget", "it"), ("forget", "that"), ("scratch", "that"), ("leave", "it"), ("skip", "it")}
     | {("skip", "that"), ("drop", "it"), ("drop", "that"), ("disregard", "that"), ("my", "mind")}
 )
+_EITHER = words("same identical match different there other")
 _OR_NOT, _POINTING = ("or", "not"), words("that this it which")
-_NOT_SERIOUS = words("kidding joking")
+_NOT_SERIOUS, _FIRST_PERSON = words("kidding joking"), words("i we")
 _AND, _NO, _NO_HASTE = words("and then"), "no", words("rush hurry skimping problem need worries")
 #: Behind them may follow any words: they say why.
 _REASONS = GOING_ON | words("before while as my our his her their")
 #: Pairs of words that ask about doing something, or say who else should do it; and what makes a request of them again.
 _ASKING_ABOUT = frozenset(
     {("should", "i"), ("should", "we"), ("would", "it"), ("is", "it"), ("do", "we"), ("do", "i"), ("talk", "about")}
-    | {("how", "to"), ("how", "do"), ("how", "should"), ("how", "would"), ("how", "long"), ("shame", "to")}
+    | {("how", "do"), ("how", "long"), ("shame", "to")}
     | {("could", "have"), ("should", "have"), ("would", "have"), ("wonder", "if"), ("wonder", "whether")}
     | {("good", "idea"), ("bad", "idea")}
 )
+#: Who says so wants to know how it is done.
+_ASKING_HOW = frozenset({("how", "to"), ("how", "should"), ("how", "would")})
 #: What "tot up" is taken for.
 _TOTTED = frozenset({("top", "up"), ("top", "the")})
 #: With these begins who asks whether something was done.
@@ -58,18 +69,47 @@ _MODALS = words("should can will could would might must")
 _SELF = words("you i we it they he she there that this what which who")
 #: Others, who do it by themselves.
 _OTHERS = words("people they everybody everyone somebody someone he she")
+#: They do it as a rule.
+_EVERYBODY = words("people everybody everyone")
 #: What others do besides what is asked for, if something is asked for behind it: "they want it zipped so could you …".
 _OF_ANYTHING, _ASKING = words("has have had do does did is are was were want wants need needs"), words("you")
+#: So many words behind a request only say when.
+_FEW = 2
 #: With them begins when it should be done: "at noon …".
 _AT = words("at on after")
 #: Whose wish is not theirs alone: "my editor wants to know".
 _KNOWING = words("know see have hear get")
 
 
-def makes_it_none(
+def takes_it_back(
     said: Sequence[str], named: Sequence[Mention], verbs: Collection[str], known: Collection[str]
 ) -> bool:
-    """Whether it is put off or taken back, a habit, asked about, or another one's wish, whatever else it may be like.
+    """Whether it is taken back, put off, only asked about, or something else, whatever request it may be like.
+
+    Args:
+        said: the words.
+        named: where names stand.
+        verbs: what may be asked for.
+        known: the words of the request that it was taken for.
+    """
+    behind = said[named[-1].end :] if named else ()
+    is_name_first = any(one.start == 0 and bare(" ".join(said[: one.end])) == one.found.form for one in named)
+    if said and not is_name_first and said[0] in DOING_MORE - set(verbs):
+        return True
+    if not _OPPOSITES.isdisjoint(said) or any(pair in _ASKING_HOW for pair in pairwise(said)):
+        return True
+    if tuple(said[:2]) in _ASKING_WHETHER_DONE and any(word in verbs or word.endswith("ed") for word in said[2:3]):
+        return True
+    if any(pair[0] in _EVERYBODY and pair[1] in verbs for pair in pairwise(said)) or _is_doubtful(said):
+        return True
+    is_put_off = _is_held_up(behind, known) or _is_timed(said, named, known)
+    return is_put_off or _is_taken_back(behind) or is_compared(said, named)
+
+
+def may_make_it_none(
+    said: Sequence[str], named: Sequence[Mention], verbs: Collection[str], known: Collection[str]
+) -> bool:
+    """Whether there are words with which it may be denied, put off, conditional, a habit, or somebody else's business.
 
     Args:
         said: the words.
@@ -78,20 +118,11 @@ def makes_it_none(
         known: the words of the request that it was taken for.
     """
     is_name_first = any(one.start == 0 and bare(" ".join(said[: one.end])) == one.found.form for one in named)
-    if not (_OPPOSITES | _HABITS).isdisjoint(said):
+    if said and not is_name_first and said[0] in _AT:
         return True
-    if said and not is_name_first and said[0] in DOING_MORE - set(verbs) | _AT:
+    if not _HABITS.isdisjoint(said) or any(_is_besides(said, place) for place in range(len(said) - 1)):
         return True
-    if _is_taken_back(said[named[-1].end :] if named else ()) or is_compared(said, named):
-        return True
-    if tuple(said[:2]) in _ASKING_WHETHER_DONE and any(word in verbs or word.endswith("ed") for word in said[2:3]):
-        return True
-    return _is_asked_about(said, known) or _is_done_by_others(said, verbs) or _is_timed(said, named, known)
-
-
-def may_make_it_none(said: Sequence[str], named: Sequence[Mention], verbs: Collection[str]) -> bool:
-    """Whether there are words with which it may be denied, taken back, conditional, or somebody else's business."""
-    if any(_is_besides(said, place) for place in range(len(said) - 1)):
+    if _is_asked_about(said, known) or _is_done_by_others(said, verbs):
         return True
     return _is_denied(said, verbs) or _goes_on(said, named) or _is_of_others(said, named, verbs)
 
@@ -127,9 +158,38 @@ def is_explained(said: Sequence[str], named: Sequence[Mention], known: Collectio
 def _is_taken_back(behind: Sequence[str]) -> bool:
     """Whether what is said behind the last name takes it back, or makes it no request of the one who speaks."""
     for place, pair in enumerate(pairwise(behind)):
-        if pair == ("is", "what") and (place == 0 or behind[place - 1] not in _POINTING):
+        is_theirs = _FIRST_PERSON.isdisjoint(behind[place + 2 : place + 3])
+        if pair == ("is", "what") and is_theirs and (place == 0 or behind[place - 1] not in _POINTING):
             return True
-    return tuple(behind[-2:]) in _TAKEN_BACK or _OR_NOT in pairwise(behind) or not _NOT_SERIOUS.isdisjoint(behind)
+    is_left_open = any(
+        pair == _OR_NOT and _EITHER.isdisjoint(behind[max(0, place - 1) : place])
+        for place, pair in enumerate(pairwise(behind))
+    )
+    return is_left_open or tuple(behind[-2:]) in _TAKEN_BACK or not _NOT_SERIOUS.isdisjoint(behind)
+
+
+def _is_held_up(behind: Sequence[str], known: Collection[str]) -> bool:
+    """Whether what follows the request at once makes it depend on something, puts it off or takes it back."""
+    small = GLUE.union(known, BEHIND, FILLERS) - _CONDITIONS - _LATER
+    start = next((place for place, word in enumerate(behind) if word not in small), len(behind))
+    rest = behind[start:]
+    if not rest:
+        return False
+    is_condition = rest[0] in _CONDITIONS - {"soon", "case"} and _ASKING_IF.isdisjoint(
+        behind[max(0, start - 1) : start]
+    )
+    if is_condition and _COURTEOUS.isdisjoint(rest):
+        return True
+    is_later = rest[0] in _LATER and len(rest) <= _FEW
+    return is_later or tuple(rest[:2]) in _STOPPING or set(rest) == {_NO} or "but" in behind
+
+
+def _is_doubtful(said: Sequence[str]) -> bool:
+    """Whether it is asked whether it would be of use: "would it help to …", not "would it be a bother to …"."""
+    for place, pair in enumerate(pairwise(said)):
+        if pair == ("would", "it") and _POSSIBLE.union(_COURTEOUS).isdisjoint(said[place + 2 : place + 6]):
+            return True
+    return False
 
 
 def _is_timed(said: Sequence[str], named: Sequence[Mention], known: Collection[str]) -> bool:

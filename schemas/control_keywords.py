@@ -22,7 +22,7 @@ CONTROL_KEYWORDS: Mapping[ControlIntent, tuple[str, ...]] = {
         anything (running|happening|going on) [is|moment]; what percentage [completed|done]; (update) {task}
         are we (there|done|finished) [nearly|almost] (task|job); are we (done|finished) [yet]
         still (running|working|busy); where are you up to; where (have|are) we (got to|at|up to)
-        what (happening) [the|job|task|with]; are you nearly there
+        what (happening|going on) [the|job|task|jobs|tasks|with]; are you nearly there
         (where) things stand
         """
     ),

@@ -14,7 +14,7 @@ from schemas.free_text import text_span
 from schemas.keyword_form import KeywordForm, Slot
 from schemas.lexicon import Found, Lexicon
 from schemas.match import Reading
-from schemas.mentions import Mention, bare_folders
+from schemas.mentions import FOLDER, Mention, bare_folders
 from schemas.number_words import is_number_word, read_number
 from schemas.phrase_model import PhraseModel
 from schemas.small_words import ARTICLES, GLUE, words
@@ -30,10 +30,11 @@ _OF_TASKS, _VAGUE = {ControlIntent.STATUS, ControlIntent.CANCEL}, words("somethi
 #: Words of requests that are said of anything else as often: "the big one" is no word count.
 _PLAIN = words(
     """
-    add anywhere apart back big bit bottom bring brings care check checked checking code comes contain contains copy
-    create depth detail different form grab holds if include includes lay line lines listed look looking looks many
-    next often open part parts per place places point points process properly runs same says set sets shows side
-    sign somewhere start stick taking they times top total turn turned turns uses value version walk whether
+    add anywhere apart back big bit bottom break bring brings care check checked checking code comes complete contain
+    contains copy create depth detail different form found grab holds if include includes lay line lines listed look
+    looking looks many next often open part parts per place places point points process progress properly report runs
+    same says set sets shows side sign somewhere start stick taking they times top total track turn turned turns uses
+    value version walk whether
     """
 )
 #: Before what something is looked for in.
@@ -130,12 +131,15 @@ class Filler:
         numbers = frozenset(word for run in _runs(said, named) for word in run)
         return None if number is None else Filled(found, numbers)
 
-    def completed(self, best: Reading, whole: Words, named: Sequence[Mention]) -> Reading | None:
-        """The same with the number that was said and that no form took: "show me the fifteen words used most".
+    def completed(self, best: Reading, whole: Words, named: Sequence[Mention], tasks: Lexicon) -> Reading | None:
+        """The same with what was said and no form took: "the checksum is not needed any more so cancel it".
 
-        And with the free words alone, where a form took more: "look for lost keys in it because anna asked". None where
-        the number is unclear.
+        Likewise the number in "show me the fifteen words used most"; and the free words alone, where a form took more:
+        "look for lost keys in it because anna asked". None where the number is unclear.
         """
+        if best.intent in _OF_TASKS and not best.slots:
+            task = self._task(whole.without_courtesy().words, tasks)
+            return _with(best, "task", task["task"].value) if task else best
         slots = self._slots.get(best.intent)
         # A number, too, may belong to a name that was misheard.
         if slots is None or len({one.found.value for one in named}) != len(slots.names):
@@ -183,10 +187,15 @@ class Filler:
 
     def _by_words(self, said: frozenset[str], tasks: Lexicon) -> dict[str, Found] | None:
         """The kind of task by the words of its requests: "are you done zipping that folder"."""
+        # "How is the zip's …" is written "zips".
+        said = said | {word.removesuffix("s") for word in said}
         counts = {name: len(acts & said) for name, acts in self._acts.items()}
         if not any(counts.values()):
             return {}
         likeliest = [name for name, count in counts.items() if count == max(counts.values())]
+        if len(likeliest) > 1 and FOLDER.isdisjoint(said):
+            # "The zip" is that of a file, where no folder is spoken of.
+            likeliest = [name for name in likeliest if ("folder" not in {kind for _, kind in self._slots[name].names})]
         named = [one for one in tasks.names if [one.value] == likeliest]
         return {"task": named[0]} if named else None
 

@@ -15,7 +15,7 @@ _BEFORE = re.compile(
       | (?:do\ |did\ )?(?:i|we|you|they)\ (?:write|wrote|say|said|mention|mentioned)
     | (?:anything\ |something\ )?about
       | (?:any|all|every|each|the|a|an|some)(?=\ (?:{_PLACE}|{_TERM})s?\b)
-      | (?:{_PLACE})s?(?:\ (?:of|with|that|where|containing|which))?
+      | (?:{_PLACE})s?(?:\ (?:of|with|that|where|containing|which)|(?!\ to\b))
       | the(?=\ \w)
       | (?:{_TERM})s?
     )\ """,
@@ -23,12 +23,13 @@ _BEFORE = re.compile(
 )
 #: What people say behind them.
 _AFTER = re.compile(
-    r" (?:anywhere|somewhere|at all|appears?|occurs?|(?:shows?|turns?|comes?) up"
-    r"|(?:is |are )?(?:mentioned|used|found|listed)|[io]n (?:it|there))$"
+    r" (?:(?:they|it|that) (?:should|must|might|may|could) be|anywhere|somewhere|at all|appears?|occurs?"
+    r"|(?:shows?|turns?|comes?) up|(?:is |are )?(?:mentioned|used|found|listed)|[io]n (?:it|there))$"
 )
 #: Words that alone are nothing to look for.
 _EMPTY = frozenset(
     {"the", "a", "an", "of", "in", "for", "to", "with", "it", "and", "is", "are", "word", "words", "phrase"}
+    | {"that", "this", "them", "those", "these"}
 )
 #: What goes on behind a request that is over, and "find out how …".
 _NO_BEGINNING = re.compile(r"and|out (?:how|what|whether|if|which|when|where|who|why)")

@@ -70,7 +70,7 @@ class Pronouns:
                 continue
             after = any(one.start >= place for one in found)
             texts.update(dict.fromkeys(_anew(said, place, before, is_named=after)))
-        origin = with_names(whole, found)
+        origin = whole.origin or with_names(whole, found)
         return [replace(heard(text), origin=origin) for text in texts]
 
     def _may_begin(self, said: Sequence[str], place: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from schemas.caveats import may_be_misheard
 from schemas.closest import Closest
 from schemas.control import ANSWERS, CONTROLS, ControlIntent
+from schemas.corrections import corrected
 from schemas.free_text import text_span
 from schemas.grammar import UNFINISHED, Frame, Grammar
 from schemas.guess import Guesses, guessed
@@ -120,7 +121,7 @@ class Matcher:
         return doubted(match) if may_be_misheard(heard(match.text).words) else match
 
     def _matched(self, said: str | Sequence[Hypothesis], answer_expected: bool) -> Match:
-        utterances = _heard(said)
+        utterances = _heard(said, self._lexicons)
         if not utterances:
             return self._rambled(said)
         text, top = next(iter(utterances.values()))
@@ -157,7 +158,7 @@ class Matcher:
 
     def name(self, said: str | Sequence[Hypothesis], kind: str = "object") -> tuple[Found, ...]:
         """The names nearest to `said` alone, best first: the answer to "which one?"."""
-        spans = [" ".join(words) for words in _heard(said)]
+        spans = [" ".join(words) for words in _heard(said, self._lexicons)]
         found = [name for names in self._lexicons[kind].nearest(spans) for name in names]
         best: dict[str, Found] = {}
         for name in sorted(found, key=lambda name: -name.score):
@@ -249,12 +250,14 @@ def _complete(meanings: Collection[Candidate]) -> list[Candidate]:
     ]
 
 
-def _heard(said: str | Sequence[Hypothesis]) -> dict[tuple[str, ...], tuple[Words, float]]:
-    """Each different sequence of words once, the likeliest first, with its log probability."""
+def _heard(
+    said: str | Sequence[Hypothesis], lexicons: Mapping[str, Lexicon]
+) -> dict[tuple[str, ...], tuple[Words, float]]:
+    """Each different sequence of words once, the likeliest first, with its log probability; corrected by `lexicons`."""
     hypotheses = (Hypothesis(text=said),) if isinstance(said, str) else tuple(said)[:MAX_HYPOTHESES]
     result: dict[tuple[str, ...], tuple[Words, float]] = {}
     for hypothesis in sorted(hypotheses, key=lambda h: -h.log_prob):
-        whole = heard(hypothesis.text)
+        whole = corrected(heard(hypothesis.text), lexicons)
         # Both are laid out: "thanks" behind a command says nothing, but "say that again" needs its last word.
         for words in (whole.without_courtesy(), whole):
             if 0 < len(words.words) <= MAX_WORDS:

@@ -206,6 +206,17 @@ def test_a_cancel_by_name_finds_its_kind_of_task(talk: Conversation) -> None:
     assert "word count of the annual report" in asked.text
 
 
+def test_a_cancel_by_a_kind_that_does_not_run_asks_about_the_one_that_does(talk: Conversation) -> None:
+    """Which zip was meant is read back; where several others run, none of them is."""
+    talk.start("sum", "checksum", "error log")
+    asked = talk.hear("cancel the word count")
+    assert isinstance(asked, Say)
+    assert "checksum of the error log" in asked.text
+    talk.hear("no")
+    talk.start("hash", "checksum", "annual report")
+    assert talk.hear("cancel the word count") == Say(replies.NOTHING_TO_CANCEL)
+
+
 def test_everything_can_be_canceled_at_once(talk: Conversation) -> None:
     """ "Cancel everything" names how many, and stops them all."""
     talk.start("a")

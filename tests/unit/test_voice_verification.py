@@ -169,6 +169,27 @@ async def test_the_likeliest_wording_speaks_for_its_reading() -> None:
     assert len(sound.weighed) == 2 * 2 * verification.MAX_WEIGHED + 1
 
 
+async def test_of_two_looks_at_free_words_the_likelier_sentence_counts() -> None:
+    """Both clearly ask for the same search; the better recogniser's words count unless the sound says otherwise."""
+    first, second = (
+        match(
+            MatchKind.ACCEPT,
+            reading("find-phrase", slots={"phrase": phrase}, has_text=True, meaning=("find-phrase", "letter")),
+        )
+        for phrase in ("flood damage", "flow damage")
+    )
+    written = ["is flood damage in the letter", "is flow damage in the letter"]
+
+    async def better(said: str, second: Match) -> Match:
+        hearing = Hearing(Look(((written[0], -0.2),), 0.0), b"pcm", Sound(said))
+        return await verification.of_better_words(hearing, first, second, written)
+
+    assert await better(written[0], second) == first
+    assert await better(written[1], second) == second
+    asked = second.model_copy(update={"kind": MatchKind.DOUBTFUL})
+    assert await better(written[0], asked) == asked
+
+
 async def test_without_the_sound_nothing_is_said_of_it() -> None:
     """A recogniser without weights, or a sound that was let go: no opinion."""
     assert await verification.weigh(Hearing(Look((), 0.0)), [reading()], ["x"], TEMPLATES) == []
@@ -231,3 +252,17 @@ def test_what_one_look_clearly_asks_for_is_not_passed_over(intent: str, is_as_wr
     found = match(MatchKind.ACCEPT, reading("audit"))
     assert verification.uncontradicted(found, match(MatchKind.ACCEPT, other), found).kind is kind
     assert verification.uncontradicted(found, match(MatchKind.DOUBTFUL, other)).kind is MatchKind.ACCEPT
+
+
+def test_a_number_that_one_look_lost_is_no_contradiction() -> None:
+    """Who heard more of the same request heard better; another number is another matter."""
+
+    def top(count: str | None) -> Match:
+        slots = {"source": "error log", **({"count": count} if count else {})}
+        meaning = ("top-words", *sorted(slots.values()))
+        return match(MatchKind.ACCEPT, reading("top-words", slots=slots, meaning=meaning, is_as_written=True))
+
+    twenty, twelve, none = top("20"), top("12"), top(None)
+    assert verification.uncontradicted(twenty, none, twenty).kind is MatchKind.ACCEPT
+    assert verification.uncontradicted(none, none, twenty).kind is MatchKind.DOUBTFUL
+    assert verification.uncontradicted(twenty, twelve, twenty).kind is MatchKind.DOUBTFUL

@@ -246,8 +246,10 @@ class Dialog:
     def _cancel(self, reading: Reading, text: str, now: Situation) -> Act:
         running = [pair for pair in now.tasks if not pair[0].is_terminal]
         kind = reading.slots.get("task")
-        if kind:
-            running = [pair for pair in running if pair[0].document.tags.get("template") == kind]
+        of_kind = [pair for pair in running if pair[0].document.tags.get("template") == kind]
+        # "The zip" may be that of a file or of a folder; what is meant by it is read back.
+        if kind and (of_kind or len(running) > 1):
+            running = of_kind
         if not {"all", "everything"} & set(text.lower().split()):
             running = running[-1:]
         return self._confirm_cancel(running, now)

@@ -6,6 +6,7 @@ Gate, turn taking and intent all ask here, so that one utterance has one meaning
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
@@ -25,6 +26,8 @@ _FURTHER_LOOKS_S, _FURTHER_S = 2.0, 6.0
 #: What only the second look understood needs this average log probability when it has no more words than this:
 #: "uh huh" was written as "That's all" at -1.2, real short answers stayed above -1.0.
 _FEW_WORDS, _SURE_LOG_PROB = 3, -1.0
+#: Further looks that must agree where the first ones heard half of a request.
+_AGREED = 2
 
 T = TypeVar("T")
 
@@ -186,14 +189,16 @@ class _Heard:
             return _unconfirmed(first)
         second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
         is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
+        choosing = verification.of_better_words(hearing, first, second, [hearing.text, again.text])
+        second = await _within(_WEIGHING_S, choosing) or second
         settled = first if is_invented else settle(first, second)
         held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
         if held.kind is not MatchKind.ACCEPT and not is_invented:
             held = await self._proposed(held, again, [])
-        # Half of a request must not become another one.
-        is_unfinished = Reason.UNFINISHED in {first.reason, second.reason}
-        if held.kind is not MatchKind.ACCEPT and not is_invented and not is_unfinished:
-            further = self._heard_further(held, again, answer_expected=answer_expected)
+        if held.kind is not MatchKind.ACCEPT and not is_invented:
+            # Half of a request must not become another one.
+            least = _AGREED if Reason.UNFINISHED in {first.reason, second.reason} else 0
+            further = self._heard_further(held, again, least, answer_expected=answer_expected)
             held = await _within(_FURTHER_S, further) or held
         held = verification.uncontradicted(held, first, second)
         return verification.undisputed(held, [hearing.text, again.text])
@@ -207,8 +212,11 @@ class _Heard:
         weighing = verification.weigh(self.hearing, readings, written, self._words.templates)
         return verification.verified(settled, self._noted(await _within(_WEIGHING_S, weighing) or [], is_further))
 
-    async def _heard_further(self, unsure: Match, again: Hearing, *, answer_expected: bool) -> Match:
-        """What the same sound is taken for when it is heard in other ways, if it may be a request at all."""
+    async def _heard_further(self, unsure: Match, again: Hearing, least: int, *, answer_expected: bool) -> Match:
+        """What the same sound is taken for when it is heard in other ways, if it may be a request at all.
+
+        At least `least` of them must clearly be the same one.
+        """
         written = [self.hearing.text, again.text]
         heard = [text for look in (self.hearing, again) for text, _ in look.hypotheses]
         if self._words.forbids(written):
@@ -220,6 +228,9 @@ class _Heard:
         if not looks or self._words.forbids(texts):
             return unsure
         found = [self._words.understand(look.hypotheses, answer_expected=answer_expected) for look in looks]
+        clear = Counter(match.best.meaning for match in found if match.kind is MatchKind.ACCEPT and match.best)
+        if max(clear.values(), default=0) < least:
+            return unsure
         held = await self._held_against_sound(unsure, verification.readings_of(*found), again, is_further=True)
         if held.kind is not MatchKind.ACCEPT:
             held = await self._proposed(held, again, looks)

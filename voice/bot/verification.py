@@ -32,6 +32,8 @@ SURE_NATS = 31.0
 QUICK_GAP = 1.2
 #: Nats by which another meaning must be less likely.
 LEAST_LEAD = 2.0
+#: What the small model's weight counts where one of two written sentences is chosen; it hears free words worse.
+_SMALL_SHARE = 0.25
 #: Meanings that are held against the sound, wordings of all of them, and how many of each are weighed by both models: a
 #: text takes the small model some 5 ms and the other one 15.
 MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 20, 2
@@ -152,6 +154,32 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     return gap <= QUICK_GAP and best.log_prob - rival >= LEAST_LEAD
 
 
+async def of_better_words(hearing: Hearing, first: Match, second: Match, written: Sequence[str]) -> Match:
+    """The second of two looks at one request, or the first where only the words to look for differ and its fit better.
+
+    Args:
+        hearing: the sound.
+        first: what the small recogniser's look means.
+        second: what the better one's means.
+        written: what each of them wrote.
+    """
+    if not _differ_in_words(first, second):
+        return second
+    weights = await hearing.weigh(written)
+    if weights is None:
+        return second
+    one, other = (_SMALL_SHARE * small.log_prob + better.log_prob for small, better in weights)
+    return first if one > other else second
+
+
+def _differ_in_words(first: Match, second: Match) -> bool:
+    """Whether both clearly ask for the same but for the free words in it."""
+    one, other = first.best, second.best
+    if one is None or other is None or not (first.kind is second.kind is MatchKind.ACCEPT):
+        return False
+    return one.has_text and other.has_text and one.meaning == other.meaning and one.slots != other.slots
+
+
 def uncontradicted(match: Match, *looks: Match) -> Match:
     """The verdict, but asked back where the words of a look clearly ask for something else, as they were written.
 
@@ -162,8 +190,13 @@ def uncontradicted(match: Match, *looks: Match) -> Match:
     if match.kind is not MatchKind.ACCEPT or best is None or best.intent in CONTROLS:
         return match
     others = [look.best for look in looks if look.kind is MatchKind.ACCEPT and look.best is not None]
+    # A number that one look alone heard is no contradiction.
     is_doubted = any(
-        other.is_as_written and other.intent not in CONTROLS and other.meaning != best.meaning for other in others
+        other.is_as_written
+        and other.intent not in CONTROLS
+        and other.meaning != best.meaning
+        and not (other.intent == best.intent and other.slots.items() <= best.slots.items())
+        for other in others
     )
     return doubted(match) if is_doubted else match
 
