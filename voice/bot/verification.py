@@ -27,12 +27,12 @@ from voice.services.hearing import Hearing, Weight
 #: here it is what was said, from there on it is not.
 SURE_GAP, WRONG_GAP = 2.7, 6.0
 #: The same over the whole sentence: in a long one a wrong name is a small part.
-SURE_NATS = 31.0
+SURE_NATS = 33.5
 #: Nats per token for the small model alone, with which what was accepted, but not word for word, is confirmed at once.
 QUICK_GAP = 1.2
 #: Nats by which another meaning must be less likely.
 LEAST_LEAD = 2.0
-#: What the small model's weight counts where one of two written sentences is chosen; it hears free words worse.
+#: What the small model's weight counts where free words are chosen: it hears them worse.
 _SMALL_SHARE = 0.25
 #: Meanings that are held against the sound, wordings of all of them, and how many of each are weighed by both models: a
 #: text takes the small model some 5 ms and the other one 15.
@@ -54,12 +54,15 @@ class Weighed:
         gap: nats per token by which it is less likely than what was written.
         nats: the same over the whole sentence.
         log_prob: its log probability in nats.
+        by_words: the same, where the better model counts more; of the same request with other free words the one that
+            has most of it was said.
     """
 
     reading: Reading
     gap: float
     nats: float
     log_prob: float
+    by_words: float = 0.0
 
 
 def readings_of(*matches: Match) -> list[Reading]:
@@ -260,7 +263,8 @@ def weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weig
         total = sum(weight.log_prob for weight in row)
         nats = sum(most) - total
         if id(reading) not in found or total > found[id(reading)].log_prob:
-            found[id(reading)] = Weighed(reading, nats / (row[0].tokens + 1), nats, total)
+            by_words = _SMALL_SHARE * row[0].log_prob + row[-1].log_prob
+            found[id(reading)] = Weighed(reading, nats / (row[0].tokens + 1), nats, total, by_words)
     return sorted(found.values(), key=lambda one: -one.log_prob)
 
 
@@ -279,7 +283,9 @@ def verified(match: Match, found: Sequence[Weighed]) -> Match:
     if match.kind is MatchKind.ACCEPT and best is not None and best.intent in CONTROLS:
         return match
     if is_sure and (match.kind is not MatchKind.ACCEPT or (best is not None and top.reading.meaning == best.meaning)):
-        return match.model_copy(update={"kind": MatchKind.ACCEPT, "reason": Reason.CLEAR, "best": top.reading})
+        alike = [one for one in found if one.reading.meaning == top.reading.meaning]
+        said = max(alike, key=lambda one: one.by_words).reading
+        return match.model_copy(update={"kind": MatchKind.ACCEPT, "reason": Reason.CLEAR, "best": said})
     if match.kind is MatchKind.ACCEPT and best is not None:
         own = next((one for one in found if one.reading.meaning == best.meaning), None)
         # What was written as it was said is in the sound, however poor another wording of it is.
