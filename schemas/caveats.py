@@ -23,12 +23,15 @@ _NEGATIONS, _NOT_AT_ALL = words("not never nobody"), words("do to that want") | 
 #: Behind a name they make the request depend on something, put it off or take it back; or go on with another one.
 _CONDITIONS = words("if unless until till when once soon provided assuming case")
 #: With them it is no condition: "if it is not too much bother"; and behind them it is no request's: "see if …".
-_COURTEOUS = words("you possible alright right okay ok bother trouble needed necessary suits may need nothing")
+_COURTEOUS = words("you possible alright right okay ok bother trouble needed necessary suits need nothing")
+_MAY_BE_COURTEOUS, _SO_FAR = words("if when"), 6
 _ASKING_IF = words("see check know whether wonder look tell ask")
 #: Alone behind a request they put it off, and take it back.
 _LATER = words("later tomorrow next monday tuesday wednesday thursday friday saturday sunday")
-_STOPPING = frozenset(
-    {("hang", "on"), ("hold", "on"), ("no", "wait"), ("no", "leave"), ("no", "stop"), ("no", "cancel")}
+_STOPPING = frozenset({("no", word) for word in words("wait leave stop cancel")})
+#: The same anywhere behind it; and what cannot be done.
+_HALTING = frozenset(
+    {("hang", "on"), ("hold", "on"), ("not", "be"), ("not", "been")} | {("done", "already"), ("did", "that")}
 )
 _TAKING_BACK = words(
     """
@@ -51,11 +54,15 @@ _REASONS = GOING_ON | words("before while as my our his her their")
 _ASKING_ABOUT = frozenset(
     {("should", "i"), ("should", "we"), ("would", "it"), ("is", "it"), ("do", "we"), ("do", "i"), ("talk", "about")}
     | {("how", "do"), ("how", "long"), ("shame", "to")}
-    | {("could", "have"), ("should", "have"), ("would", "have"), ("wonder", "if"), ("wonder", "whether")}
+    | {("wonder", "if"), ("wonder", "whether")}
     | {("good", "idea"), ("bad", "idea")}
 )
 #: Who says so wants to know how it is done.
-_ASKING_HOW = frozenset({("how", "to"), ("how", "should"), ("how", "would")})
+_ASKING_HOW = frozenset(
+    {("how", word) for word in words("to should would can could might")}
+    | {("does", "one"), ("easiest", "way"), ("best", "way"), ("quickest", "way")}
+    | {(word, "have") for word in words("could should would")}
+)
 #: What "tot up" is taken for.
 _TOTTED = frozenset({("top", "up"), ("top", "the")})
 #: With these begins who asks whether something was done.
@@ -69,10 +76,14 @@ _MODALS = words("should can will could would might must")
 _SELF = words("you i we it they he she there that this what which who")
 #: Others, who do it by themselves.
 _OTHERS = words("people they everybody everyone somebody someone he she")
-#: They do it as a rule.
-_EVERYBODY = words("people everybody everyone")
+#: With them something is asked for all the same.
+_WANTING = words("so please could can would need want tell give say you me us")
+#: They do it as a rule; and somebody else.
+_EVERYBODY, _SOMEBODY = words("people everybody everyone"), words("somebody someone anybody anyone")
 #: What others do besides what is asked for, if something is asked for behind it: "they want it zipped so could you …".
 _OF_ANYTHING, _ASKING = words("has have had do does did is are was were want wants need needs"), words("you")
+#: Somebody else's words may follow.
+_SAYING = words("said says told asked")
 #: So many words behind a request only say when.
 _FEW = 2
 #: With them begins when it should be done: "at noon …".
@@ -94,13 +105,17 @@ def takes_it_back(
     """
     behind = said[named[-1].end :] if named else ()
     is_name_first = any(one.start == 0 and bare(" ".join(said[: one.end])) == one.found.form for one in named)
-    if said and not is_name_first and said[0] in DOING_MORE - set(verbs):
+    if said and not is_name_first and said[0] in DOING_MORE - set(verbs) | _AT:
         return True
     if not _OPPOSITES.isdisjoint(said) or any(pair in _ASKING_HOW for pair in pairwise(said)):
         return True
     if tuple(said[:2]) in _ASKING_WHETHER_DONE and any(word in verbs or word.endswith("ed") for word in said[2:3]):
         return True
-    if any(pair[0] in _EVERYBODY and pair[1] in verbs for pair in pairwise(said)) or _is_doubtful(said):
+    is_theirs = any(
+        (one in _EVERYBODY and other in verbs) or (one in _SOMEBODY and other == "else")
+        for one, other in pairwise(said)
+    )
+    if is_theirs or _is_doubtful(said) or _is_intended(said) or not _HABITS.isdisjoint(said[:_FEW]):
         return True
     is_put_off = _is_held_up(behind, known) or _is_timed(said, named, known)
     return is_put_off or _is_taken_back(behind) or is_compared(said, named)
@@ -117,12 +132,11 @@ def may_make_it_none(
         verbs: what may be asked for.
         known: the words of the request that it was taken for.
     """
-    is_name_first = any(one.start == 0 and bare(" ".join(said[: one.end])) == one.found.form for one in named)
-    if said and not is_name_first and said[0] in _AT:
-        return True
     if not _HABITS.isdisjoint(said) or any(_is_besides(said, place) for place in range(len(said) - 1)):
         return True
     if _is_asked_about(said, known) or _is_done_by_others(said, verbs):
+        return True
+    if not _SAYING.isdisjoint(said[: named[-1].start] if named else ()):
         return True
     return _is_denied(said, verbs) or _goes_on(said, named) or _is_of_others(said, named, verbs)
 
@@ -170,6 +184,8 @@ def _is_taken_back(behind: Sequence[str]) -> bool:
 
 def _is_held_up(behind: Sequence[str], known: Collection[str]) -> bool:
     """Whether what follows the request at once makes it depend on something, puts it off or takes it back."""
+    if not _HALTING.isdisjoint(pairwise(behind)):
+        return True
     small = GLUE.union(known, BEHIND, FILLERS) - _CONDITIONS - _LATER
     start = next((place for place, word in enumerate(behind) if word not in small), len(behind))
     rest = behind[start:]
@@ -182,6 +198,12 @@ def _is_held_up(behind: Sequence[str], known: Collection[str]) -> bool:
         return True
     is_later = rest[0] in _LATER and len(rest) <= _FEW
     return is_later or tuple(rest[:2]) in _STOPPING or set(rest) == {_NO} or "but" in behind
+
+
+def _is_intended(said: Sequence[str]) -> bool:
+    """Whether somebody is only going to do it: "i am going to zip …", not "i am going to need …"."""
+    places = [place for place, pair in enumerate(pairwise(said)) if pair == ("going", "to")]
+    return any(_WANTING.isdisjoint(said[place:]) for place in places)
 
 
 def _is_doubtful(said: Sequence[str]) -> bool:

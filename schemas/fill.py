@@ -188,7 +188,7 @@ class Filler:
     def _by_words(self, said: frozenset[str], tasks: Lexicon) -> dict[str, Found] | None:
         """The kind of task by the words of its requests: "are you done zipping that folder"."""
         # "How is the zip's …" is written "zips".
-        said = said | {word.removesuffix("s") for word in said}
+        said = said | {word[:-1] for word in said if word.endswith("s") and not word.endswith("ss")}
         counts = {name: len(acts & said) for name, acts in self._acts.items()}
         if not any(counts.values()):
             return {}

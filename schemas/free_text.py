@@ -23,7 +23,7 @@ _BEFORE = re.compile(
 )
 #: What people say behind them.
 _AFTER = re.compile(
-    r" (?:(?:they|it|that) (?:should|must|might|may|could) be|anywhere|somewhere|at all|appears?|occurs?"
+    r" (?:(?:they|it) (?:should|must) be|anywhere|somewhere|at all|appears?|occurs?"
     r"|(?:shows?|turns?|comes?) up|(?:is |are )?(?:mentioned|used|found|listed)|[io]n (?:it|there))$"
 )
 #: Words that alone are nothing to look for.

@@ -29,7 +29,7 @@ SURE, LEAST_SURE = 0.95, 0.6
 LIKELY, LEAST_LIKELY = 0.85, 0.2
 #: From here on, and of so many words, it is believed that what has the form of a request is none; and what is said of
 #: tasks.
-DENY, LEAST_DENIED, DENY_CONTROL = 0.9, 7, 0.85
+DENY, LEAST_DENIED, DENY_CONTROL = 0.85, 6, 0.85
 #: Fewer words, a name being one, are a request that has a form, or a piece of one; one fewer where the model is sure.
 LEAST_WORDS, SURE_OF_FEW, LEAST_SURE_OF_FEW = 4, 0.9, 0.8
 #: The least score of a name; below, it may be another one.

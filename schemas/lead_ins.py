@@ -87,8 +87,8 @@ NO_COMMAND_LEAD_INS = forms(
     you have; i had to; we had to; i used to; i tried to; i was going to; if you; if i; if we; when you; when i
     before you; after you; after i; after we; unless you; instead of; it is hard to; it is easy to
     it is fun to; it is boring to; i love to; i hate to; i like to; they never; he never; she never; i forgot to
-    remember to; remind me to; remind me tomorrow to; let me think; i know how; i know the; i know that; i see the
-    i see that; i hear the; i hear that; i heard; what is in the news; what is on the news
+    remember to; remind me to; remind me tomorrow to; let me think; i know how; you can not; what is in the news
+    what is on the news
     do you ever; did you ever; have you ever; will you ever; i am going to; i am not going to; i am about to
 """
 )

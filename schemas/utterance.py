@@ -54,6 +54,8 @@ UNFINISHED_COST = 4.0
 LETTER_BONUS = 0.3
 #: Hypotheses that are looked at.
 MAX_HYPOTHESES = 8
+#: The likeliest of them are corrected by what they say themselves; that takes as long as all the rest.
+MAX_CORRECTED = 3
 #: Words of what the model is asked about.
 MAX_GUESSED = 60
 #: Words that a name has at most where it is looked for in the whole of what was said.
@@ -256,8 +258,10 @@ def _heard(
     """Each different sequence of words once, the likeliest first, with its log probability; corrected by `lexicons`."""
     hypotheses = (Hypothesis(text=said),) if isinstance(said, str) else tuple(said)[:MAX_HYPOTHESES]
     result: dict[tuple[str, ...], tuple[Words, float]] = {}
-    for hypothesis in sorted(hypotheses, key=lambda h: -h.log_prob):
-        whole = corrected(heard(hypothesis.text), lexicons)
+    for number, hypothesis in enumerate(sorted(hypotheses, key=lambda h: -h.log_prob)):
+        whole = heard(hypothesis.text)
+        if number < MAX_CORRECTED:
+            whole = corrected(whole, lexicons)
         # Both are laid out: "thanks" behind a command says nothing, but "say that again" needs its last word.
         for words in (whole.without_courtesy(), whole):
             if 0 < len(words.words) <= MAX_WORDS:

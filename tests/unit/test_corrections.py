@@ -50,3 +50,30 @@ def test_the_last_name_counts(said: str, intent: str, slots: dict[str, str]) -> 
 def test_what_names_two_or_takes_all_back_starts_nothing(said: str) -> None:
     """It is asked back or not understood, but the first one is not done."""
     assert MATCHER.match(said).kind is not MatchKind.ACCEPT
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "zip the error log actually not the tax letter",
+        "zip the error log i mean not the tax letter",
+        "zip the tax letter, it is actually the error log",
+        "zip the error log but wait with the access log",
+        "compare the error log with the access log or rather not the tax letter",
+    ],
+)
+def test_who_says_what_is_not_meant_corrects_nothing(said: str) -> None:
+    """The second name is not done instead of the first."""
+    match = MATCHER.match(said)
+    wrong = match.best is not None and match.best.slots.get("source") in {LETTER, ACCESS} and "error" in said[:14]
+    assert match.kind is not MatchKind.ACCEPT or not wrong
+
+
+def test_words_to_look_for_and_a_pair_are_no_corrections() -> None:
+    """Names may stand in what is looked for; and who hesitates before the second one wants both."""
+    match = MATCHER.match("find error log no access log in the tax letter")
+    assert match.best is not None
+    assert match.best.slots == {"phrase": "error log no access log", "source": LETTER}
+    match = MATCHER.match("compare the error log with sorry the access log")
+    assert match.best is not None
+    assert (match.intent, match.best.slots) == ("compare", {"first": ERRORS, "second": ACCESS})

@@ -206,15 +206,17 @@ def test_a_cancel_by_name_finds_its_kind_of_task(talk: Conversation) -> None:
     assert "word count of the annual report" in asked.text
 
 
-def test_a_cancel_by_a_kind_that_does_not_run_asks_about_the_one_that_does(talk: Conversation) -> None:
-    """Which zip was meant is read back; where several others run, none of them is."""
+def test_a_cancel_of_the_zip_may_mean_that_of_a_folder(talk: Conversation) -> None:
+    """Where none of a file runs; but never what is called otherwise."""
+    zip_of_a_file = Reading(intent="cancel", slots={"task": "compress"}, meaning=("cancel",), score=100.0)
+    said = Match(kind=MatchKind.ACCEPT, reason=Reason.CLEAR, best=zip_of_a_file, text="cancel the zip")
     talk.start("sum", "checksum", "error log")
-    asked = talk.hear("cancel the word count")
+    assert talk.decide(said) == Say(replies.NOTHING_TO_CANCEL)
+    talk.start("pack", "compress-folder", "reports")
+    talk.start("count")
+    asked = talk.decide(said)
     assert isinstance(asked, Say)
-    assert "checksum of the error log" in asked.text
-    talk.hear("no")
-    talk.start("hash", "checksum", "annual report")
-    assert talk.hear("cancel the word count") == Say(replies.NOTHING_TO_CANCEL)
+    assert "compress-folder" in asked.text
 
 
 def test_everything_can_be_canceled_at_once(talk: Conversation) -> None:

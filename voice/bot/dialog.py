@@ -246,13 +246,22 @@ class Dialog:
     def _cancel(self, reading: Reading, text: str, now: Situation) -> Act:
         running = [pair for pair in now.tasks if not pair[0].is_terminal]
         kind = reading.slots.get("task")
-        of_kind = [pair for pair in running if pair[0].document.tags.get("template") == kind]
-        # "The zip" may be that of a file or of a folder; what is meant by it is read back.
-        if kind and (of_kind or len(running) > 1):
-            running = of_kind
+        if kind:
+            running = self._of_kind(kind, running)
         if not {"all", "everything"} & set(text.lower().split()):
             running = running[-1:]
         return self._confirm_cancel(running, now)
+
+    def _of_kind(self, kind: str, running: list[tuple[TaskRecord, Manner]]) -> list[tuple[TaskRecord, Manner]]:
+        """Those of a kind, or of one whose name ends like it: "the compression" may be that of a folder."""
+        by_kind = [(pair, pair[0].document.tags.get("template", "")) for pair in running]
+        wanted = self._templates[kind].nouns if kind in self._templates else ()
+        akin = (
+            {name for name, template in self._templates.items() if any(n.endswith(wanted) for n in template.nouns)}
+            if wanted
+            else set[str]()
+        )
+        return [pair for pair, name in by_kind if name == kind] or [pair for pair, name in by_kind if name in akin]
 
     def _confirm_cancel(self, running: Sequence[tuple[TaskRecord, Manner]], now: Situation) -> Act:
         if not running:

@@ -215,7 +215,7 @@ class _Heard:
     async def _heard_further(self, unsure: Match, again: Hearing, least: int, *, answer_expected: bool) -> Match:
         """What the same sound is taken for when it is heard in other ways, if it may be a request at all.
 
-        At least `least` of them must clearly be the same one.
+        At least `least` of them must clearly be what comes of it.
         """
         written = [self.hearing.text, again.text]
         heard = [text for look in (self.hearing, again) for text, _ in look.hypotheses]
@@ -228,12 +228,14 @@ class _Heard:
         if not looks or self._words.forbids(texts):
             return unsure
         found = [self._words.understand(look.hypotheses, answer_expected=answer_expected) for look in looks]
-        clear = Counter(match.best.meaning for match in found if match.kind is MatchKind.ACCEPT and match.best)
-        if max(clear.values(), default=0) < least:
+        agreed = Counter(match.best.meaning for match in found if match.kind is MatchKind.ACCEPT and match.best)
+        if max(agreed.values(), default=0) < least:
             return unsure
         held = await self._held_against_sound(unsure, verification.readings_of(*found), again, is_further=True)
         if held.kind is not MatchKind.ACCEPT:
             held = await self._proposed(held, again, looks)
+        if held.kind is MatchKind.ACCEPT and held.best is not None and agreed[held.best.meaning] < least:
+            return unsure
         # Each of them may say that it is something else.
         held = verification.uncontradicted(held, *found)
         for text in texts:
