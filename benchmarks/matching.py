@@ -24,7 +24,7 @@ CORPUS = ROOT / "benchmarks" / "corpus"
 LOOSE = tuple(f"loose{number}" for number in range(1, 47))
 #: Sets of sentences that only sound like requests, in the words of requests.
 TOLD = ("told1", "told2", "told3", "told4", "told5", "told-blind", "told-blind2", "told-blind3")
-#: Sets that nothing is learned from and no rule is made for.
+#: Sets that the model never learns from.
 BLIND = ("blind", *(f"blind{number}" for number in range(2, 9)))
 SETS = ("tune", "held-out", "fresh", "free", "wide", "unseen", *BLIND, *LOOSE)
 

@@ -22,28 +22,30 @@ from schemas.wording import FILLERS
 _NEGATIONS, _NOT_AT_ALL = words("not never nobody"), words("do to that want") | {""}
 #: Behind a name they make the request depend on something, put it off or take it back; or go on with another one.
 _CONDITIONS = words("if unless until till when once soon provided assuming case")
-#: With them it is no condition: "if it is not too much bother"; and behind them it is no request's: "see if …".
-_COURTEOUS = words("you possible alright right okay ok bother trouble needed necessary suits need nothing")
-_MAY_BE_COURTEOUS, _SO_FAR = words("if when"), 6
-_ASKING_IF = words("see check know whether wonder look tell ask")
-#: Alone behind a request they put it off, and take it back.
-_LATER = words("later tomorrow next monday tuesday wednesday thursday friday saturday sunday")
-_STOPPING = frozenset({("no", word) for word in words("wait leave stop cancel")})
-#: The same anywhere behind it; and what cannot be done.
-_HALTING = frozenset(
-    {("hang", "on"), ("hold", "on"), ("not", "be"), ("not", "been")} | {("done", "already"), ("did", "that")}
-)
 _TAKING_BACK = words(
     """
     never nobody said told asked cancel stop wait but forget leave scratch kidding hold hang later tomorrow tonight
     next monday tuesday wednesday thursday friday saturday sunday morning afternoon evening
     """
 )
+#: Within so many words of an "if" or a "when" they make a courtesy of it: "if it is not too much bother".
+_COURTEOUS = words("you possible alright right okay ok bother trouble needed necessary suits need nothing")
+_MAY_BE_COURTEOUS, _SO_FAR = words("if when"), 6
+#: Behind them "if" begins what is to be found out: "see if …".
+_ASKING_IF = words("see check know whether wonder look tell ask")
+#: Right behind a request they put it off, with at most one more word; and take it back.
+_LATER, _FEW = words("later tomorrow next monday tuesday wednesday thursday friday saturday sunday"), 2
+_STOPPING = frozenset({("no", word) for word in words("wait leave stop cancel")})
+#: Anywhere behind it they take it back, or say that it cannot be done.
+_HALTING = frozenset(
+    {("hang", "on"), ("hold", "on"), ("not", "be"), ("not", "been"), ("done", "already"), ("did", "that")}
+)
 #: The last two words of what is taken back in the same breath.
 _TAKEN_BACK = frozenset(
     {("never", "mind"), ("forget", "it"), ("forget", "that"), ("scratch", "that"), ("leave", "it"), ("skip", "it")}
     | {("skip", "that"), ("drop", "it"), ("drop", "that"), ("disregard", "that"), ("my", "mind")}
 )
+#: Behind them "or not" only asks which: "are they the same or not".
 _EITHER = words("same identical match different there other")
 _OR_NOT, _POINTING = ("or", "not"), words("that this it which")
 _NOT_SERIOUS, _FIRST_PERSON = words("kidding joking"), words("i we")
@@ -84,8 +86,6 @@ _EVERYBODY, _SOMEBODY = words("people everybody everyone"), words("somebody some
 _OF_ANYTHING, _ASKING = words("has have had do does did is are was were want wants need needs"), words("you")
 #: Somebody else's words may follow.
 _SAYING = words("said says told asked")
-#: So many words behind a request only say when.
-_FEW = 2
 #: With them begins when it should be done: "at noon …".
 _AT = words("at on after")
 #: Whose wish is not theirs alone: "my editor wants to know".
@@ -95,7 +95,7 @@ _KNOWING = words("know see have hear get")
 def takes_it_back(
     said: Sequence[str], named: Sequence[Mention], verbs: Collection[str], known: Collection[str]
 ) -> bool:
-    """Whether it is taken back, put off, only asked about, or something else, whatever request it may be like.
+    """Whether it is taken back, put off, only asked about or intended, or others do it, whatever request it is like.
 
     Args:
         said: the words.
@@ -115,7 +115,7 @@ def takes_it_back(
         (one in _EVERYBODY and other in verbs) or (one in _SOMEBODY and other == "else")
         for one, other in pairwise(said)
     )
-    if is_theirs or _is_doubtful(said) or _is_intended(said) or not _HABITS.isdisjoint(said[:_FEW]):
+    if is_theirs or _is_doubtful(said) or _is_intended(said) or not _HABITS.isdisjoint(said[:2]):
         return True
     is_put_off = _is_held_up(behind, known) or _is_timed(said, named, known)
     return is_put_off or _is_taken_back(behind) or is_compared(said, named)
@@ -191,10 +191,9 @@ def _is_held_up(behind: Sequence[str], known: Collection[str]) -> bool:
     rest = behind[start:]
     if not rest:
         return False
-    is_condition = rest[0] in _CONDITIONS - {"soon", "case"} and _ASKING_IF.isdisjoint(
-        behind[max(0, start - 1) : start]
-    )
-    if is_condition and _COURTEOUS.isdisjoint(rest):
+    is_asked = not _ASKING_IF.isdisjoint(behind[max(0, start - 1) : start])
+    is_courteous = rest[0] in _MAY_BE_COURTEOUS and not _COURTEOUS.isdisjoint(rest[1:_SO_FAR])
+    if rest[0] in _CONDITIONS - {"soon", "case"} and not is_asked and not is_courteous:
         return True
     is_later = rest[0] in _LATER and len(rest) <= _FEW
     return is_later or tuple(rest[:2]) in _STOPPING or set(rest) == {_NO} or "but" in behind

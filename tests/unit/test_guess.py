@@ -183,6 +183,8 @@ NUMBERED = Matcher(
         "the price list can't be compressed",
         "the price list and the annual report can't be compared",
         "i need the price list compressed once bob may see it",
+        "i need the price list compressed if bob and anna have told you in writing that it is okay",
+        "i need the price list compressed once you are done with it",
         "pop the price list in a zip sorry i did that yesterday",
         "i'm going to pop the price list in a zip",
         "at work we pop the price list in a zip",

@@ -254,14 +254,10 @@ class Dialog:
 
     def _of_kind(self, kind: str, running: list[tuple[TaskRecord, Manner]]) -> list[tuple[TaskRecord, Manner]]:
         """Those of a kind, or of one whose name ends like it: "the compression" may be that of a folder."""
-        by_kind = [(pair, pair[0].document.tags.get("template", "")) for pair in running]
         wanted = self._templates[kind].nouns if kind in self._templates else ()
-        akin = (
-            {name for name, template in self._templates.items() if any(n.endswith(wanted) for n in template.nouns)}
-            if wanted
-            else set[str]()
-        )
-        return [pair for pair, name in by_kind if name == kind] or [pair for pair, name in by_kind if name in akin]
+        akin = {name for name, template in self._templates.items() if any(n.endswith(wanted) for n in template.nouns)}
+        named = [(pair, pair[0].document.tags.get("template")) for pair in running]
+        return [pair for pair, name in named if name == kind] or [pair for pair, name in named if name in akin]
 
     def _confirm_cancel(self, running: Sequence[tuple[TaskRecord, Manner]], now: Situation) -> Act:
         if not running:
