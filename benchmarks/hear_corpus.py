@@ -212,6 +212,10 @@ class Vocabulary:
         """The requests most like what was said."""
         return self._over.closest(said, SKETCHED, SKETCHED_RIVALS)
 
+    def brief(self, said: Sequence[str]) -> Sequence[Reading]:
+        """The nearest of what is said in a few words to ask for status, help and the like."""
+        return self._over.brief(said, SKETCHED)
+
     def repaired(self, said: Sequence[str], heard: Sequence[str]) -> Sequence[Reading]:
         """The requests that a few misheard words make of what was said, those among all that was heard, and rivals."""
         return self._over.repaired(said, heard, REPAIRED, REPAIRED_RIVALS)

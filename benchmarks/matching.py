@@ -21,11 +21,11 @@ from voice.bot.requests import packaged_model
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "benchmarks" / "corpus"
-LOOSE = tuple(f"loose{number}" for number in range(1, 47))
+LOOSE = tuple(f"loose{number}" for number in range(1, 55))
 #: Sets of sentences that only sound like requests, in the words of requests.
 TOLD = ("told1", "told2", "told3", "told4", "told5", "told-blind", "told-blind2", "told-blind3")
 #: Sets that the model never learns from.
-BLIND = ("blind", *(f"blind{number}" for number in range(2, 9)))
+BLIND = ("blind", *(f"blind{number}" for number in range(2, 13)))
 SETS = ("tune", "held-out", "fresh", "free", "wide", "unseen", *BLIND, *LOOSE)
 
 

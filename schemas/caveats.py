@@ -65,6 +65,8 @@ _ASKING_HOW = frozenset(
     | {("does", "one"), ("easiest", "way"), ("best", "way"), ("quickest", "way")}
     | {(word, "have") for word in words("could should would")}
 )
+#: "A zip of …" is one; "a zip the …" may have been "unzip the …".
+_MADE_OF = words("of for file archive with from out containing made")
 #: What "tot up" is taken for.
 _TOTTED = frozenset({("top", "up"), ("top", "the")})
 #: With these begins who asks whether something was done.
@@ -143,7 +145,8 @@ def may_make_it_none(
 
 def may_be_misheard(said: Sequence[str]) -> bool:
     """Whether the verb may have been another: "and zip …" may be "unzip …", and "top up the words" be "tot up" them."""
-    is_undone = len(said) > 1 and said[0] == "and" and f"un{said[1]}" in DOING_MORE
+    is_cut = len(said) > 2 and (said[0] == "and" or (said[0] == "a" and said[2] not in _MADE_OF))
+    is_undone = is_cut and f"un{said[1]}" in DOING_MORE
     return is_undone or any(pair in _TOTTED for pair in pairwise(said))
 
 

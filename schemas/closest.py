@@ -8,6 +8,7 @@ from. Their rivals are found with them: what people ask to be done to files that
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import TypeVar, cast
 import numpy as np
 
 from schemas.beginnings import beginnings
-from schemas.control import ANSWERS
+from schemas.control import ANSWERS, CONTROLS, ControlIntent
 from schemas.foreign import FOREIGN, FOREIGN_PAIRS, FOREIGN_VERBS
 from schemas.grammar import UNFINISHED, Frame
 from schemas.keyword_form import Slot
@@ -31,6 +32,8 @@ from schemas.wording import Words, heard, plain
 
 #: Names of each kind that are looked at, the least score of one, and words that one has at most.
 _NAMES, _LEAST_NAME, _SPAN = 2, 70.0, 5
+#: Names that a kind of task has at first, and the least score of another one of it.
+_MAIN_NAMES, _LEAST_TASK = 2, 70.0
 #: Score from which words count as a lead-in that was misheard, how many are tried, and words that one has at most.
 _LEAST_LEAD_IN, _LEAD_INS, _LEAD_IN_WORDS = 66.0, 6, 8
 #: Likeness from which a sentence may be what was said.
@@ -44,8 +47,15 @@ _KINDS = {"object", "folder", "task"}
 _LEADING = words("you to and me need want like hey hi okay so well now then also first computer sisyphus")
 #: Sentences of one meaning that are found.
 _WORDINGS = 4
+#: Words of what is brief, and what may be said in one: of one more is like it, and "help" is like a hum.
+_BRIEF, _BRIEF_ALONE = 4, frozenset({ControlIntent.CANCEL, ControlIntent.STATUS})
+#: What is said briefly to be understood in what was heard otherwise; to fall silent has a way of its own.
+_BRIEF_INTENTS = CONTROLS - ANSWERS - {ControlIntent.QUIET}
 #: Where one of them was said, nothing is asked for, whatever else it is like.
 _TELLING = OTHERS | DENYING
+_BRIEF_TELLING = (_TELLING | words("if unless until when once without yesterday later tomorrow")) - words("cancel stop")
+
+_PLEASE = re.compile(r"\bplease\W*$", re.IGNORECASE)
 
 T = TypeVar("T")
 
@@ -92,6 +102,7 @@ class Closest:
         self._rivals = [frame for verb in FOREIGN_VERBS if verb not in verbs for frame in _foreign(verb)]
         self._rivals += [Frame(FOREIGN, (verb, "and", ""), _PAIR) for verb in FOREIGN_PAIRS if verb not in verbs]
         self._rivals += [Frame(FOREIGN, (verb, "with", ""), _PAIR) for verb in FOREIGN_PAIRS if verb not in verbs]
+        self._brief = [frame for frame in self._frames if frame.intent in _BRIEF_INTENTS]
         lead_ins = dict.fromkeys(plain(form) for form in LEAD_INS)
         self._lead_ins = Phrases.of([form for form in lead_ins if form.split()[-1] in _LEADING])
 
@@ -117,6 +128,32 @@ class Closest:
             return []
         return [*nearest, *_ranked(_filled(self._rivals, known), splits, rivals, 1)]
 
+    def brief(self, said: Sequence[str], lexicons: Mapping[str, Lexicon], limit: int) -> list[Reading]:
+        """The nearest of what is said in a few words to ask for status, help and the like: "cancel" is no "council".
+
+        Args:
+            said: what the recognisers wrote.
+            lexicons: the names of kinds of tasks.
+            limit: how many there may be.
+
+        Returns:
+            nothing where more words were written than that, or where it is denied or told.
+        """
+        utterances = [whole for whole in map(heard, said) if whole.words]
+        if not utterances or any(len(whole.words) > _BRIEF for whole in utterances):
+            return []
+        if any(not _BRIEF_TELLING.isdisjoint(whole.words) for whole in utterances):
+            return []
+        bare = _filled(self._brief, {"task": lexicons["task"].names})
+        short = [one for one in bare if _is_brief(one.text.split(), one.frame.intent)]
+        # The sentence is weighed as a whole, and "please" is heard well.
+        tail = "please" if any(_PLEASE.search(text) for text in said) else ""
+        rests = [" ".join(whole.without_courtesy().words) for whole in utterances]
+        splits = [_Split("", tail, 100.0, rest) for rest in rests if rest]
+        # There are many kinds of tasks, and they would leave no room for what names none.
+        named, others = [one for one in short if one.filled], [one for one in short if not one.filled]
+        return [part for some in (others, named) for part in _ranked(some, splits, limit // 2, _WORDINGS)]
+
     def _splits(self, whole: Words) -> Iterator[_Split]:
         """Lead-ins that are said word for word, and behind each of them one that may have been misheard."""
         words, end = whole.words, len(whole.without_courtesy().words)
@@ -135,14 +172,15 @@ class Closest:
 
 
 def _names(utterances: Sequence[Words], lexicons: Mapping[str, Lexicon]) -> dict[str, list[Found]]:
-    """The names of each kind that were heard best; of tasks there are few, and all of them may be meant."""
+    """The names of each kind that were heard best; of kinds of tasks there are few, and all of them may be meant."""
     spans = {
         " ".join(whole.words[start:end])
         for whole in utterances
         for start in range(len(whole.words))
         for end in range(start + 1, min(start + _SPAN, len(whole.words)) + 1)
     }
-    known = {"task": list(lexicons["task"].names)}
+    near = [name for names in lexicons["task"].nearest(sorted(spans), _LEAST_TASK) for name in names]
+    known = {"task": _by_main_names(lexicons["task"].names, [name for name in near if name.score >= _LEAST_TASK])}
     for kind in ("object", "folder"):
         best: dict[str, Found] = {}
         found = [name for names in lexicons[kind].nearest(sorted(spans)) for name in names if name.score >= _LEAST_NAME]
@@ -150,6 +188,21 @@ def _names(utterances: Sequence[Words], lexicons: Mapping[str, Lexicon]) -> dict
             best.setdefault(name.value, name)
         known[kind] = list(best.values())[:_NAMES]
     return known
+
+
+def _is_brief(said: Sequence[str], intent: str) -> bool:
+    return 1 < len(said) <= _BRIEF or (len(said) == 1 and intent in _BRIEF_ALONE)
+
+
+def _by_main_names(names: Iterable[Found], near: Iterable[Found]) -> list[Found]:
+    """Each kind of task by the names that it is called first, and by those that were heard."""
+    by_value: dict[str, dict[str, Found]] = {}
+    for name in names:
+        # Of the title "compress a file" a lexicon keeps "compress a".
+        if not name.form.endswith(_ARTICLES):
+            by_value.setdefault(name.value, {})[name.form] = name
+    chosen = [name for several in by_value.values() for name in list(several.values())[:_MAIN_NAMES]]
+    return list({(name.value, name.form): name for name in (*chosen, *near)}.values())
 
 
 def _filled(frames: Iterable[Frame], known: Mapping[str, Sequence[Found]]) -> list[_Bare]:

@@ -44,6 +44,12 @@ what is the status of {task}; status of {task}; give me the status of {task}; ch
 how is {task} going; how is {task} doing; how is {task} coming along; how far is {task}; how far along is {task}
 is {task} done; is {task} done yet; is {task} finished; is {task} ready; is {task} still running
 when will {task} be done; when will {task} be finished; what is the result of {task}; what was the result of {task}
+ready yet; finished yet; still going; is it still going; how much more; what is left; anything yet
+any luck yet; what is still running; are you nearly done; is it nearly done; what percentage is it at
+how is {task}; {task} status; {task} progress; is {task} through; is {task} through yet
+is {task} complete; is {task} ready yet; is {task} finished yet; is {task} still going
+are you still {task}; are you done {task}; are you done with {task}
+how is {task} getting on; how far have you got with {task}; how long will {task} take; where are we with {task}
 """
 
 _CANCEL = """
@@ -59,6 +65,11 @@ i do not want it any more; i do not need it anymore; drop the task; scrap the ta
 i changed my mind; i have changed my mind
 cancel {task}; cancel my {task}; cancel the {task} task; stop {task}; stop my {task}; stop running {task}
 abort {task}; kill {task}; call off {task}; end {task}; terminate {task}
+stop everything; stop all; kill everything; abort everything; ditch it; ditch that; kill that
+scratch that; give it up; give up on it; pull the plug; shut it down; cancel the job; cancel my job; cancel my request
+withdraw my request; take that request back
+quit {task}; drop {task}; scrap {task}; halt {task}; abandon {task}; forget {task}; give up {task}; give up on {task}
+shut down {task}; pull the plug on {task}; no more {task}; put an end to {task}; never mind {task}; ditch {task}
 """
 
 _QUIET = """
@@ -77,6 +88,9 @@ list commands; tell me what you can do; tell me what i can ask; tell me what i c
 how does this work; how do i use this; how does it work; what is this; who are you; what else can you do
 which tasks can you do; what tasks can you do; list the templates; what templates are there
 which templates are there; what can i ask for
+menu; options; examples; give me an example; give me some examples; what are you good for; what are you good at
+what are you capable of; how do i use you; how do i talk to you; list everything you can do; list what you can do
+what do you offer; is there a menu; what are my choices; what are the choices; remind me what you can do
 """
 
 _OBJECTS = """
@@ -88,6 +102,8 @@ list objects
 what documents are there; which documents are there; list the documents; what reports are there
 what is in the store; what is stored; what do you have in the store; what names do you know; read me the file names
 what data is there; what data do you have
+what have you got; what have you got there; what do you have; what have you got in there; what is in storage
+what is in your storage; what is in there; what do you hold; what is available; my files
 """
 
 _REPEAT = """
@@ -96,6 +112,8 @@ can you say that again; could you say that again; could you repeat that; come ag
 what was that; i did not hear that; i did not get that; i did not catch that; i did not understand that
 i missed that; one more time; pardon; pardon me; sorry what was that; sorry what did you say
 read that again; tell me again
+what did you just say; what did you just tell me; what were you saying; sorry what; say that over; say it over
+once more; read it back; read that back to me; run that by me again; play that again; go over that again
 """
 
 _YES = """

@@ -17,7 +17,7 @@ from schemas.match import Reading
 from schemas.mentions import FOLDER, Mention, bare_folders
 from schemas.number_words import is_number_word, read_number
 from schemas.phrase_model import PhraseModel
-from schemas.small_words import ARTICLES, GLUE, words
+from schemas.small_words import ANEW, ARTICLES, GLUE, words
 from schemas.template import Parameter, ParameterType, Template
 from schemas.wording import Words
 
@@ -34,11 +34,13 @@ _PLAIN = words(
     contains copy create depth detail different form found grab holds if include includes lay line lines listed look
     looking looks many next often open part parts per place places point points process progress properly report runs
     same says set sets shows side sign somewhere start stick taking they times top total track turn turned turns uses
-    value version walk whether
+    rank rundown value version walk whether
     """
 )
 #: Before what something is looked for in.
 _INSIDE = words("in inside within")
+#: Behind them begins what a text holds.
+_HOLDING = words("has have says say mentions mention contains contain")
 #: Words that the name of a kind of task has at most.
 _TASK_WORDS = 4
 
@@ -137,8 +139,11 @@ class Filler:
         Likewise the number in "show me the fifteen words used most"; and the free words alone, where a form took more:
         "look for lost keys in it because anna asked". None where the number is unclear.
         """
-        if best.intent in _OF_TASKS and not best.slots:
-            task = self._task(whole.without_courtesy().words, tasks)
+        if best.intent in _OF_TASKS:
+            said = whole.without_courtesy().words
+            if "task" in best.slots:
+                return _with(best, "task", _narrower(best.slots["task"], said, tasks))
+            task = self._task(said, tasks)
             return _with(best, "task", task["task"].value) if task else best
         slots = self._slots.get(best.intent)
         # A number, too, may belong to a name that was misheard.
@@ -164,7 +169,12 @@ class Filler:
         phrase = None if self._phrases is None else self._phrases.find(said, named)
         if phrase is None or phrase.probability < LEAST_PHRASE:
             return None
-        span = text_span(said, phrase.start, phrase.end)
+        start = phrase.start
+        begins = self._acts[intent] | _HOLDING
+        if start > 1 and said[start - 2] in begins and said[start - 1] not in self.known(intent) | GLUE:
+            # "Find amazing grace" is not about "grace".
+            start -= 1
+        span = text_span(said, start, phrase.end)
         # Small words, and those of the request itself, are nothing to look for.
         if span is None or (GLUE | self.known(intent)).issuperset(said[slice(*span)]):
             return None
@@ -173,7 +183,7 @@ class Filler:
             # "look for the annual report in the meeting …": where it is looked for was not said to its end.
             return None
         text = whole.original(*span)
-        return Filled(found | {name: _free(text)}, frozenset(said[phrase.start : phrase.end]), name)
+        return Filled(found | {name: _free(text)}, frozenset(said[start : phrase.end]), name)
 
     def _task(self, said: Sequence[str], tasks: Lexicon) -> dict[str, Found] | None:
         """The kind of task that is spoken of, if any; None where it may be one of several."""
@@ -183,7 +193,10 @@ class Filler:
         longest = [one for one in found if len(one.form) == max(len(other.form) for other in found)]
         if not longest:
             return self._by_words(frozenset(said), tasks)
-        return {"task": longest[0]} if len({one.value for one in longest}) == 1 else None
+        if len({one.value for one in longest}) > 1:
+            return None
+        value = _narrower(longest[0].value, said, tasks)
+        return {"task": next(one for one in (*longest, *tasks.names) if one.value == value)}
 
     def _by_words(self, said: frozenset[str], tasks: Lexicon) -> dict[str, Found] | None:
         """The kind of task by the words of its requests: "are you done zipping that folder"."""
@@ -222,6 +235,17 @@ def _with(best: Reading, name: str, value: str) -> Reading:
     return best.model_copy(update=filled)
 
 
+def _narrower(task: str, said: Sequence[str], tasks: Lexicon) -> str:
+    """The kind that has the same name with a word before it that was said: "stop zipping that folder"."""
+    forms = {one.form for one in tasks.names if one.value == task}
+    words = {*said, *(word[:-1] for word in said if word.endswith("s"))}
+    for one in tasks.names:
+        head, _, tail = one.form.partition(" ")
+        if one.value != task and tail in forms and head in words:
+            return one.value
+    return task
+
+
 def _free(text: str) -> Found:
     return Found(text, text, "", 100.0)
 
@@ -255,6 +279,9 @@ def _runs(said: Sequence[str], named: Sequence[Mention]) -> list[list[str]]:
         is_number = place not in inside and (is_first or is_next or (is_number_word(word) and word != "one"))
         if is_number and is_open:
             runs[-1].append(word)
+        elif is_number and runs and said[place - 1] in ANEW and said[place - 2] == runs[-1][-1]:
+            # "Five, no, six".
+            runs[-1] = [word]
         elif is_number:
             runs.append([word])
         is_open = is_number

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from schemas.small_words import ANEW
+
 _PLACE = "mention|occurrence|instance|place|time|spot|line|sentence|passage|part|paragraph"
 _TERM = "word|phrase|term|name|expression"
 #: What people say before the words that they look for.
@@ -39,8 +41,15 @@ def text_span(words: tuple[str, ...], start: int, end: int) -> tuple[int, int] |
     """The words of the text among ``words[start:end]``, or None where there is none."""
     while end - start > 1 and (found := _BEFORE.match(" ".join(words[start:end]))):
         start += found[0].count(" ")
+    start = _begun_again(words, start, end)
     while end - start > 1 and (found := _AFTER.search(" ".join(words[start:end]))):
         end -= found[0].count(" ")
     if _NO_BEGINNING.match(" ".join(words[start : start + 2])) or all(word in _EMPTY for word in words[start:end]):
         return None
     return start, end
+
+
+def _begun_again(words: tuple[str, ...], start: int, end: int) -> int:
+    """Where the text begins for the last time, if its first word is said again behind "sorry" and the like."""
+    again = (place + 1 for place in range(start + 1, end - 1) if words[place] in ANEW)
+    return max((place for place in again if words[place] == words[start]), default=start)

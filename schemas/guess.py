@@ -26,12 +26,14 @@ ACT_CONTROL_OF, ACT_CONTROL, ACT_CANCEL, ACT_TELLING = 0.9, 0.75, 0.87, 0.65
 #: for nothing: as a whole, and each half of it.
 SURE, LEAST_SURE = 0.95, 0.6
 #: And where a word looks as if it undid a request.
-LIKELY, LEAST_LIKELY = 0.85, 0.2
+LIKELY, LEAST_LIKELY = 0.91, 0.2
 #: From here on, and of so many words, it is believed that what has the form of a request is none; and what is said of
 #: tasks.
 DENY, LEAST_DENIED, DENY_CONTROL = 0.85, 6, 0.85
+#: The score of what was said as it stands in a table; there the model does not count.
+_WORD_FOR_WORD = 99.9
 #: Fewer words, a name being one, are a request that has a form, or a piece of one; one fewer where the model is sure.
-LEAST_WORDS, SURE_OF_FEW, LEAST_SURE_OF_FEW = 4, 0.9, 0.8
+LEAST_WORDS, SURE_OF_FEW, LEAST_SURE_OF_FEW = 4, 0.95, 0.8
 #: The least score of a name; below, it may be another one.
 LEAST_NAME = 85.0
 
@@ -100,12 +102,14 @@ class Guesses:
     ) -> bool:
         """Whether the model is sure enough of a request for what may speak against it."""
         label, probability, least = predicted
+        is_sure = probability >= SURE_OF_FEW and least >= LEAST_SURE_OF_FEW
+        if label == ControlIntent.CANCEL and len(said) < LEAST_WORDS - is_sure:
+            return False
         if label in CONTROLS:
             return least >= LEAST_LIKELY and (not is_refused or (probability >= DENY and least >= LEAST_SURE))
         if is_refused and not (probability >= SURE and least >= LEAST_SURE):
             return False
         known = self._filler.known(label)
-        is_sure = probability >= SURE_OF_FEW and least >= LEAST_SURE_OF_FEW
         if _count(said, named) < LEAST_WORDS - is_sure or takes_it_back(said, named, self._verbs, known):
             return False
         is_doubted = may_make_it_none(said, named, self._verbs, known)
@@ -129,7 +133,8 @@ class Guesses:
         """Whether what a form took for a request is none to the model; of short ones it knows little."""
         names = self._filler.names(best)
         if best.intent in CONTROLS & self._known:
-            return len(said) >= LEAST_WORDS and self._is_nothing(said, named, DENY_CONTROL)
+            is_word_for_word = best.is_literal and best.score >= _WORD_FOR_WORD
+            return not is_word_for_word and len(said) >= LEAST_WORDS and self._is_nothing(said, named, DENY_CONTROL)
         if names is None:
             return False
         if is_compared(said, named):

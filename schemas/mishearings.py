@@ -12,7 +12,7 @@ from schemas.wording import plain
 
 _MISHEARD = {
     "audit": """
-        or did; i will get; update; object; edit; order; ordered; all did; odd it; odd at; on it; or it; how did; audio
+        or did; i will get; update; object; edit; order; ordered; all did; odd it; odd at; on it; or it; audio
         audience; orbit; or get; bit; outfit; all it; all of it; of it; i will did; hearted; i will do; all that; art at
         audio to; are did to; out at; out depends; at it; board it; odip; odd if; albeit; old it; or dip; old bit
         all bit; odd bit; added

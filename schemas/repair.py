@@ -44,7 +44,9 @@ _UNTOUCHED = 110.0
 #: What two edits cost against one.
 _SECOND_COST = 4.0
 #: Words that are never replaced: they change what is asked for.
-_KEPT = DENYING | words("if unless until when once who why did yesterday later tomorrow")
+_CHANGING = DENYING | words("if unless until when once who why yesterday later tomorrow")
+#: And what is only replaced where it is known what for.
+_KEPT = _CHANGING | words("did")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +172,13 @@ class Repairs:
 
     def _edits(self, whole: Words, lexicons: Mapping[str, Lexicon]) -> list[Edit]:
         said = whole.words
-        places = [
+        known = [
             (start, end)
             for start in range(len(said))
             for end in range(start + 1, min(start + _RUN, len(said)) + 1)
-            if _KEPT.isdisjoint(said[start:end]) and not _cuts_a_token(whole, start, end)
+            if _CHANGING.isdisjoint(said[start:end]) and not _cuts_a_token(whole, start, end)
         ]
+        places = [(start, end) for start, end in known if _KEPT.isdisjoint(said[start:end])]
         runs = [" ".join(said[start:end]) for start, end in places]
         scores = likeness(Phrases.of(runs), self._phrases, _LEAST)
         found = [
@@ -184,8 +187,9 @@ class Repairs:
             for column in cast("list[int]", np.argsort(-row)[:_EACH].tolist())
             if row[column] >= _LEAST and self._phrases.texts[column] != run
         ]
-        for place, run in zip(places, runs, strict=True):
-            found += [Edit(*place, meant, _MISHEARD) for meant in self._misheard.get(run, ())]
+        for start, end in known:
+            meant = self._misheard.get(" ".join(said[start:end]), ())
+            found += [Edit(start, end, put, _MISHEARD) for put in meant]
         for kind in ("object", "folder"):
             for place, run, names in zip(places, runs, lexicons[kind].nearest(runs, _LEAST_NAME), strict=True):
                 near = [name for name in names[:_NAMES] if _LEAST_NAME <= name.score < _SURE_NAME]

@@ -65,6 +65,8 @@ DEMANDING = words("should must")
 AGAIN = words("it its them their that those and")
 #: Take back what was said before them.
 DENYING = words("not never no nobody said told asked cancel stop wait but")
+#: With these words people begin again: "look for bearing, sorry, bearing noise", "the five, no, six commonest words".
+ANEW = words("sorry no mean rather")
 #: What is made, behind how it is made: "a zipped copy".
 MADE = words("version copy form file archive zip summary words")
 

@@ -192,15 +192,27 @@ class Matcher:
             return []
         return self._closest.find(said, self._lexicons, limit, rivals)
 
+    def brief(self, said: Sequence[str], limit: int) -> list[Reading]:
+        """The nearest of what is said in a few words to ask for status, help and the like; see `Closest.brief`."""
+        if any(self._layouts.refuse(heard(text).words) for text in said):
+            return []
+        return self._closest.brief(said, self._lexicons, limit)
+
     def repaired(self, said: Sequence[str], heard: Sequence[str], limit: int, rivals: int) -> list[Reading]:
         """The requests that a few misheard words make of `said`, and their rivals; see `Repairs.find`."""
         return self._repairs.find(said, heard, self._lexicons, self._asked, limit, rivals)
 
     def _asked(self, text: str) -> Reading | None:
-        """The task that a text clearly asks for, or to cancel, if it takes no free words: these would fit anything."""
+        """The task that a text clearly asks for, or to cancel, if it takes no free words: these would fit anything.
+
+        So does a cancel that no form has: "kill the inventory" may have been "kit inventory".
+        """
         match = self.match([Hypothesis(text=text)])
-        is_task = match.kind is MatchKind.ACCEPT and match.intent not in CONTROLS - {ControlIntent.CANCEL}
-        return match.best if is_task and match.best and not match.best.has_text else None
+        best = match.best
+        if match.kind is not MatchKind.ACCEPT or best is None or best.has_text:
+            return None
+        is_cancel = best.intent == ControlIntent.CANCEL and not best.is_guessed
+        return best if best.intent not in CONTROLS or is_cancel else None
 
     def _resolved(self, text: Words, log_prob: float) -> dict[tuple[str, ...], tuple[Words, float]]:
         """What the likeliest hypothesis asks for where it points back to a name; a little less likely for that."""

@@ -69,6 +69,9 @@ ONE_LINE = [
     ("checksum", REPORT, "start.txt", None),
     ("find-phrase", {**REPORT, "phrase": "growing season"}, "count.txt", "3 lines\n"),
     ("find-phrase", {**REPORT, "phrase": "-v'\"$(id); {{source}}"}, "count.txt", "no lines\n"),
+    ("find-phrase", {**REPORT, "phrase": "growingseason"}, "count.txt", "3 lines\n"),
+    # As it may be misheard.
+    ("find-phrase", {**REPORT, "phrase": "Growing sees on"}, "count.txt", "no lines, but 3 with growing season\n"),
     ("summarize-table", {"table": "sisyphus:sales/january-sales.csv"}, "size.txt", "66 rows in 6 columns\n"),
     ("compress", REPORT, "size.txt", None),
     ("compress-folder", {"folder": "sisyphus:reports/"}, "size.txt", "3 files\n"),

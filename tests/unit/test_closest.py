@@ -86,3 +86,28 @@ def test_no_name_however_odd_breaks_it() -> None:
     """Names are compared, never read as anything."""
     odd = ("sisyphus:a/{source}.txt", "sisyphus:b/(zip|pack) [up].txt", "sisyphus:c/....txt", "sisyphus:d/" + "x" * 200)
     assert found(Matcher(load_catalog(), odd), "sip the source", "zip pack up " * 9) is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "wording"),
+    [
+        (["Council.", "Cancel her."], "cancel"),
+        (["Console hot."], "cancel that"),
+        (["Stop the leap.", "Stop the tape."], "stop the zip"),
+        (["6 status.", "Six status."], "zip status"),
+        (["Can salt, please."], "cancel please"),
+        (["Sorry work."], "sorry what"),
+    ],
+)
+def test_what_may_have_been_said_in_a_word_or_two_is_found(matcher: Matcher, said: list[str], wording: str) -> None:
+    """All that asks for status, help and the like so briefly is like it, more or less; the sound decides."""
+    assert wording in [one.wording for one in matcher.brief(said, 20)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [["Cancel the flight to Rome at noon."], ["Do not cancel."], ["Cancel, wait."], ["Cancel if done."], ["uh"], [""]],
+)
+def test_what_is_longer_denied_or_told_is_no_brief_request(matcher: Matcher, said: list[str]) -> None:
+    """Nor is a hum."""
+    assert not matcher.brief(said, 20)

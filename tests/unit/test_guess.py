@@ -79,42 +79,6 @@ def test_what_is_said_around_a_request_need_not_undo_it(said: str, intent: str) 
     assert (match.kind, match.intent) == (MatchKind.ACCEPT, intent), match
 
 
-@pytest.mark.parametrize(
-    ("said", "intent", "task"),
-    [
-        ("any news on the word count my boss is breathing down my neck", "status", "count-words"),
-        ("did the search for that phrase finish i had the radio on", "status", "find-phrase"),
-        ("call off the comparison the dog sat on the keyboard", "cancel", "compare"),
-        ("the checksum isn't needed any more so cancel it", "cancel", "checksum"),
-        ("quit zipping that file", "cancel", "compress"),
-        ("what's going on with my tasks", "status", None),
-        ("sorry i missed that the oven was beeping", "repeat", None),
-        ("which tasks do you offer", "help", None),
-        ("what's on the shelf in the way of files", "objects", None),
-    ],
-)
-def test_what_is_said_of_tasks_is_understood_in_free_words(said: str, intent: str, task: str | None) -> None:
-    """With the kind of task that is spoken of, if any."""
-    match = MATCHER.match(said)
-    assert match.best is not None
-    assert (match.kind, match.intent) == (MatchKind.ACCEPT, intent), match
-    assert match.best.slots == ({} if task is None else {"task": task})
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "i see the audit has finished",
-        "what's in the news today",
-        "don't stop the audit",
-        "abort the launch",
-    ],
-)
-def test_what_is_told_of_tasks_asks_for_nothing(said: str) -> None:
-    """Statements, and what others do."""
-    assert MATCHER.match(said).kind is not MatchKind.ACCEPT
-
-
 def test_a_guess_that_was_heard_is_heard_again() -> None:
     """A recogniser may have misheard what no form confirms."""
     match = MATCHER.match([Hypothesis(text="Pop the leek diary in a zip.", log_prob=-0.1)])
@@ -244,6 +208,9 @@ def test_another_template_of_a_shipped_name_is_not_guessed() -> None:
     [
         ("somebody wrote card declined in the till errors could you search it for that", "card declined"),
         ("can you see whether the supplier letters say late delivery anywhere", "late delivery"),
+        ("look for card sorry card declined in the till errors", "card declined"),
+        ("try and find amazing grace inside the till errors", "amazing grace"),
+        ("check whether the leek diary has treasure island in it", "treasure island"),
         ("check the till errors for the words card declined because the boss is asking me", "card declined"),
     ],
 )
@@ -280,6 +247,7 @@ def test_what_has_the_form_of_a_request_and_is_none_is_asked_back() -> None:
     "said",
     [
         "and zip the leek diary",
+        "a zip the leek diary",
         "And pack the leek diary.",
         "and zip up the leek diary for me because it is far too big to mail",
     ],
@@ -298,13 +266,6 @@ def test_what_may_have_been_totted_up_ranks_no_words(said: str) -> None:
     assert MATCHER.match([Hypothesis(text=said, log_prob=-0.1)]).kind is not MatchKind.ACCEPT
 
 
-def test_a_kind_of_task_may_be_named_by_what_it_does() -> None:
-    """ "Zipping that folder" is the folder compression."""
-    match = MATCHER.match("are you finished zipping that folder")
-    assert match.best is not None
-    assert (match.intent, match.best.slots) == ("status", {"task": "compress-folder"})
-
-
 def test_more_words_than_forms_take_are_left_to_the_model() -> None:
     """Who tells a story before asking asks all the same."""
     said = "we had the water up to the windows that year and i can't remember if i wrote it down so please look for the"
@@ -314,7 +275,8 @@ def test_more_words_than_forms_take_are_left_to_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "count"), [("21", "21"), ("twenty one", "21"), ("a hundred", "100"), ("one hundred and one", "101")]
+    ("number", "count"),
+    [("five no six", "6"), ("21", "21"), ("twenty one", "21"), ("a hundred", "100"), ("one hundred and one", "101")],
 )
 def test_a_number_is_taken_whole(number: str, count: str) -> None:
     """ "One" alone is no number, in "twenty one" it is."""
@@ -377,9 +339,3 @@ def test_more_than_is_compared_where_it_stands_before_a_name() -> None:
     """ "Than" is a word like others where it is looked for."""
     assert RULES.match("find more than in the leek diary").kind is MatchKind.ACCEPT
     assert MATCHER.match("find more than in the leek diary").kind is MatchKind.ACCEPT
-
-
-def test_plain_words_name_no_kind_of_task() -> None:
-    """ "Big" is said of more than how long a text is."""
-    match = MATCHER.match([Hypothesis(text="Cancel that plea my big to the wrong one.", log_prob=-0.5)])
-    assert match.best is None or match.best.slots == {}

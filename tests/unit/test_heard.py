@@ -24,7 +24,7 @@ def test_misheard_commands_are_asked_back_never_mistaken(which: str) -> None:
 
 
 def test_words_that_nothing_was_made_for_are_nearly_as_right() -> None:
-    """All eight sets that the model never saw, together."""
+    """All twelve sets that the model never saw, together."""
     counts = [found for name, found in COUNTS.items() if name.startswith("blind") and name.endswith(" command")]
     assert len(counts) == len(BLIND)
     right = sum(found["right"] + found.get("right_but_phrase", 0) for found in counts)

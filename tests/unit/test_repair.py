@@ -53,6 +53,10 @@ def test_what_sounds_like_a_word_of_a_request_or_a_name_is_replaced(said: str, w
             "Is it okay to set a slow order going on the egg orders?",
             "Is it okay to set a slow audit going on the egg orders?",
         ),
+        (
+            "Recipe box please, or did it slowly and don't skip anything.",
+            "Recipe box please, audit it slowly and don't skip anything.",
+        ),
         ("The boss is waiting so could use it the recipe box?", "The boss is waiting so could you zip the recipe box?"),
     ],
 )
@@ -129,3 +133,11 @@ def test_a_word_that_became_two_is_repaired_whole() -> None:
     """ "Checks and for" is "checksum for", though "checks" alone is nearer to it."""
     found = repaired("work out a checks and for the cold room log it goes off tomorrow")
     assert "work out a checksum for the cold room log it goes off tomorrow" in {one.wording for one in found}
+
+
+def test_a_cancel_that_no_form_has_is_none() -> None:
+    """ "Kit inventory, checksum now" was heard as "kill the inventory, check some now"."""
+    heard = "Kill the inventory, check some now thanks."
+    assert all(one.intent != "cancel" for one in repaired(heard, heard=(heard,)))
+    plain = "cancel the compression"
+    assert any(one.intent == "cancel" for one in repaired(plain, heard=(plain,)))

@@ -210,8 +210,9 @@ def test_a_cancel_of_the_zip_may_mean_that_of_a_folder(talk: Conversation) -> No
     """Where none of a file runs; but never what is called otherwise."""
     zip_of_a_file = Reading(intent="cancel", slots={"task": "compress"}, meaning=("cancel",), score=100.0)
     said = Match(kind=MatchKind.ACCEPT, reason=Reason.CLEAR, best=zip_of_a_file, text="cancel the zip")
-    talk.start("sum", "checksum", "error log")
     assert talk.decide(said) == Say(replies.NOTHING_TO_CANCEL)
+    talk.start("sum", "checksum", "error log")
+    assert talk.decide(said) == Say("There is no such task. What is running is the checksum of the error log.")
     talk.start("pack", "compress-folder", "reports")
     talk.start("count")
     asked = talk.decide(said)
@@ -219,11 +220,50 @@ def test_a_cancel_of_the_zip_may_mean_that_of_a_folder(talk: Conversation) -> No
     assert "compress-folder" in asked.text
 
 
-def test_everything_can_be_canceled_at_once(talk: Conversation) -> None:
+def test_of_what_may_be_meant_the_last_one_is_canceled(talk: Conversation) -> None:
+    """ "The zip" is that of a file or that of a folder."""
+    talk.start("zip", "compress", "error log")
+    talk.start("pack", "compress-folder", "reports")
+    asked = talk.hear("stop the zip")
+    assert isinstance(asked, Say)
+    assert "compress-folder" in asked.text
+
+
+def test_the_status_of_the_zip_may_be_that_of_a_folder(talk: Conversation) -> None:
+    """It has not ended while that runs."""
+    talk.start("zip", "compress", "error log")
+    talk.log.complete("zip")
+    talk.start("pack", "compress-folder", "reports")
+    said = talk.hear("zip status")
+    assert isinstance(said, Say)
+    assert "compress-folder" in said.text
+
+
+@pytest.mark.parametrize("text", ["quit smoking", "give up smoking", "cancel my flight"])
+def test_a_cancel_that_is_doubtful_is_about_what_runs(talk: Conversation, text: str) -> None:
+    """It is not answered that nothing runs while something does."""
+    talk.start("t")
+    said = talk.hear(text)
+    assert said in {Ignore(), Say(replies.not_understood(list(CATALOG.templates.values())))}
+
+
+@pytest.mark.parametrize("text", ["scratch that", "cancel", "kill that", "withdraw my request"])
+def test_a_cancel_is_a_no_to_what_may_be_started(talk: Conversation, text: str) -> None:
+    """And not about another task; whether a cancel should be canceled must be told."""
+    talk.start("t")
+    talk.decide(doubtful())
+    assert talk.hear(text) == Say(replies.SAY_IT_DIFFERENTLY)
+    talk.hear("cancel the word count")
+    assert talk.hear(text) == Say(replies.ASK_YES_OR_NO, is_question=True)
+    assert isinstance(talk.hear("yes"), Cancel)
+
+
+@pytest.mark.parametrize("text", ["cancel everything", "Stop everything.", "Kill everything!", "Cancel all tasks."])
+def test_everything_can_be_canceled_at_once(talk: Conversation, text: str) -> None:
     """ "Cancel everything" names how many, and stops them all."""
     talk.start("a")
     talk.start("b")
-    assert talk.hear("cancel everything") == Say("Do you want me to cancel all 2 tasks?", is_question=True)
+    assert talk.hear(text) == Say("Do you want me to cancel all 2 tasks?", is_question=True)
     act = talk.hear("yes")
     assert isinstance(act, Cancel)
     assert act.tasks == ("a", "b")

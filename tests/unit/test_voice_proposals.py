@@ -10,6 +10,9 @@ from schemas.foreign import FOREIGN
 from schemas.match import Match, MatchKind, Reading, Reason
 from voice.bot import proposals
 from voice.bot.proposals import (
+    BRIEF_CLEAR,
+    BRIEF_LIKENESS,
+    BRIEF_NATS,
     CLOSEST_GAP,
     CLOSEST_GAP_AGREED,
     CLOSEST_GAP_CANCEL,
@@ -42,6 +45,29 @@ def reading(intent: str = "compress", source: str = "error log", **changes: obje
 
 def weighed(one: Reading, gap: float, log_prob: float = -10.0, nats: float = 5.0) -> Weighed:
     return Weighed(one, gap, nats, log_prob)
+
+
+class _Ears:
+    """Models to which only what names the error log sounds right."""
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[str]] = []
+
+    async def look_again(self, pcm: bytes, heard: str) -> Look:
+        raise AssertionError
+
+    def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
+        raise AssertionError
+
+    async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        return [self._weight(text) for text in texts]
+
+    async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        self.asked.append(texts)
+        return [self._weight(text) for text in texts]
+
+    def _weight(self, text: str) -> Weight:
+        return Weight(-2.0 if "error log" in text.lower() else -50.0, 5)
 
 
 UNKNOWN = Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING, text="heard")
@@ -98,32 +124,14 @@ def test_a_sentence_that_goes_on_is_not_taken_for_its_beginning() -> None:
 
 async def test_the_sound_weighs_the_nearest_sentences_and_their_rivals() -> None:
     """A sketch of all by the small model, both models for the likeliest of each kind."""
-    asked: list[Sequence[str]] = []
-
-    class Ears:
-        async def look_again(self, pcm: bytes, heard: str) -> Look:
-            raise AssertionError
-
-        def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
-            raise AssertionError
-
-        async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
-            return [self._weight(text) for text in texts]
-
-        async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
-            asked.append(texts)
-            return [self._weight(text) for text in texts]
-
-        def _weight(self, text: str) -> Weight:
-            return Weight(-2.0 if "error log" in text.lower() else -50.0, 5)
-
+    ears = _Ears()
     sentences = [reading("compress", f"{name} log") for name in ("a", "b", "error", "c", "d", "e")]
     rivals = [reading(FOREIGN, f"{name} log") for name in ("f", "g", "h")]
-    hearing = Hearing(Look((("sip the error log", -0.2),), 0.0), b"pcm", Ears())
+    hearing = Hearing(Look((("sip the error log", -0.2),), 0.0), b"pcm", ears)
     found = await proposals.weigh(hearing, [*sentences, *rivals], ["sip the error log"])
     assert found[0].reading == sentences[2]
     assert len(found) == MAX_WEIGHED + MAX_RIVALS
-    assert len(asked) == 1
+    assert len(ears.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -179,3 +187,58 @@ def test_a_repaired_sentence_with_a_rival_near_is_left() -> None:
     rival = weighed(reading(FOREIGN), 0.5, -9.0 - LEAD)
     assert proposals.repaired(UNKNOWN, [weighed(reading("slow-audit"), 0.4), rival], ["and it", "edit"]) == UNKNOWN
     assert proposals.repaired(UNKNOWN, [], ["and it", "edit"]) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        ([("cancel", BRIEF_NATS, -10.0, BRIEF_LIKENESS)], MatchKind.ACCEPT),
+        ([("cancel", BRIEF_NATS + 0.1, -10.0, BRIEF_LIKENESS)], MatchKind.UNKNOWN),
+        ([("cancel", 1.0, -10.0, BRIEF_LIKENESS - 0.1)], MatchKind.UNKNOWN),
+        ([("cancel", 1.0, -10.0, 99.0), ("status", 3.0, -10.1 - LEAD, 99.0)], MatchKind.ACCEPT),
+        ([("cancel", 1.0, -10.0, 99.0), ("status", 3.0, -10.1, 99.0)], MatchKind.UNKNOWN),
+        ([], MatchKind.UNKNOWN),
+    ],
+    ids=["nearly as likely", "less likely", "unlike", "with another one far", "with another one near", "nothing"],
+)
+def test_what_is_brief_must_be_nearly_as_likely_as_what_was_written(
+    found: list[tuple[str, float, float, float]], kind: MatchKind
+) -> None:
+    """A hum is far from all of it."""
+    likely = [
+        weighed(reading(intent, wording=intent, score=score), 1.0, log_prob, nats)
+        for intent, nats, log_prob, score in found
+    ]
+    assert proposals.brief(UNKNOWN, likely, ["council", "cancer"], -0.2).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        (["cancel the flight", "cancel her flight"], MatchKind.UNKNOWN),
+        (["council", "cancel her flight"], MatchKind.ACCEPT),
+        (["", "cancel the flight"], MatchKind.UNKNOWN),
+    ],
+)
+def test_what_goes_on_in_both_looks_is_not_that_brief(written: list[str], kind: MatchKind) -> None:
+    """One of them may have heard a word too many."""
+    found = [weighed(reading("cancel", wording="cancel", score=99.0), 1.0, nats=1.0)]
+    assert proposals.brief(UNKNOWN, found, written, -0.2).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("log_prob", "kind"), [(BRIEF_CLEAR, MatchKind.UNKNOWN), (BRIEF_CLEAR - 0.1, MatchKind.ACCEPT)]
+)
+def test_what_both_wrote_clearly_was_said(log_prob: float, kind: MatchKind) -> None:
+    """ "Rip it" is not "repeat it"; that they agree on a guess proves nothing."""
+    found = [weighed(reading("cancel", wording="cancel", score=99.0), 1.0, nats=1.0)]
+    assert proposals.brief(UNKNOWN, found, ["council", "Council."], log_prob).kind is kind
+
+
+async def test_what_is_brief_is_weighed_with_its_end() -> None:
+    """The models do not weigh an end, and "cancel" is the beginning of much that is none of our business."""
+    ears = _Ears()
+    hearing = Hearing(Look((("council", -1.0),), 0.0), b"pcm", ears)
+    found = await proposals.weigh_brief(hearing, [reading("cancel", wording="cancel")], ["council", "cancer"])
+    assert [one.reading.intent for one in found] == ["cancel"]
+    assert ears.asked == [["Cancel.", "council", "cancer"]]

@@ -39,6 +39,13 @@ MATCHES["would you press the error lock"] = MATCHES["would you press the error l
 MATCHES["comes the error lock"] = MATCHES["come the error log"] = MATCHES["the weather"]
 
 
+#: A word or two that were misheard altogether.
+CANCEL = Reading(intent="cancel", meaning=("cancel",), score=70.0, wording="cancel")
+BRIEF = {"council": [CANCEL]}
+MATCHES["the weather and vinegar tomorrow"] = MATCHES["the weather"]
+MATCHES["council"] = MATCHES["cancer"] = MATCHES["the weather"]
+
+
 class _Words:
     remotes: Sequence[str] = ()
     templates = load_catalog().templates
@@ -57,6 +64,9 @@ class _Words:
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         return CLOSEST.get(said[0], ())
+
+    def brief(self, said: Sequence[str]) -> Sequence[Reading]:
+        return BRIEF.get(said[0], ())
 
     def repaired(self, said: Sequence[str], heard: Sequence[str]) -> Sequence[Reading]:
         return REPAIRED.get(said[0], ())
@@ -287,6 +297,22 @@ async def test_what_any_look_takes_back_is_not_started(heard: str, further: list
     assert ears.further_looks == looks
 
 
+@pytest.mark.parametrize(("log_prob", "kind"), [(-0.3, MatchKind.DOUBTFUL), (-1.4, MatchKind.ACCEPT)])
+async def test_what_a_garbled_look_goes_on_with_is_no_objection(log_prob: float, kind: MatchKind) -> None:
+    """A "tomorrow" behind it is written by more than the worst of five looks."""
+
+    class Garbled(_Misheard):
+        async def look_further(self, pcm: bytes, heard: str) -> AsyncIterator[Look]:
+            yield Look((("compress the error log", -0.2),), 0.0)
+            yield Look((("the weather and vinegar tomorrow", log_prob),), 0.0)
+
+    understanding = Understanding(_Words(), lambda: False)
+    understanding.listen_to(lambda: _hearing("the weather", Garbled("compress the error log")))
+    ear = understanding.take_heard()
+    assert ear is not None
+    assert (await ear.match(answer_expected=False)).kind is kind
+
+
 async def test_half_of_a_request_becomes_one_where_further_looks_agree() -> None:
     """Both models lost a word of it; two of three looks that listen for requests have it, and the sound is that."""
     understanding, ears = Understanding(_Words(), lambda: False), _Misheard("compress the error log")
@@ -295,3 +321,50 @@ async def test_half_of_a_request_becomes_one_where_further_looks_agree() -> None
     ear = understanding.take_heard()
     assert ear is not None
     assert (await ear.match(answer_expected=False)).kind is MatchKind.ACCEPT
+
+
+class _Nameless(_Words):
+    has_names = False
+
+
+@pytest.mark.parametrize(
+    ("sounds_like", "words", "kind"),
+    [
+        ("cancel", _Nameless(), MatchKind.ACCEPT),
+        ("council", _Nameless(), MatchKind.UNKNOWN),
+        ("cancel", _Words(), MatchKind.UNKNOWN),
+    ],
+    ids=["it is one of that", "it is not", "something in the store is named"],
+)
+async def test_a_word_that_was_misheard_is_held_against_all_that_is_said_so_briefly(
+    sounds_like: str, words: _Words, kind: MatchKind
+) -> None:
+    """Both models write something else; so sure the better one of them need not be."""
+    understanding, ears = Understanding(words, lambda: False), _Unsure("cancer", sounds_like)
+    understanding.listen_to(lambda: _hearing("council", ears))
+    ear = understanding.take_heard()
+    assert ear is not None
+    assert (await ear.match(answer_expected=False)).kind is kind
+
+
+async def test_a_misheard_answer_is_not_taken_for_a_request() -> None:
+    """While a question is open, a word or two are its answer."""
+    understanding, ears = Understanding(_Nameless(), lambda: True), _Unsure("cancer", "cancel")
+    understanding.listen_to(lambda: _hearing("council", ears))
+    ear = understanding.take_heard()
+    assert ear is not None
+    assert (await ear.match(answer_expected=True)).kind is MatchKind.UNKNOWN
+
+
+class _Unsure(_Ears):
+    """Models that write one thing, unsurely, and find another one likely."""
+
+    def __init__(self, text: str, sounds_like: str) -> None:
+        super().__init__(text)
+        self._sounds_like = sounds_like
+
+    async def look_again(self, pcm: bytes, heard: str) -> Look:
+        return Look(((self._text, -1.8),), 0.0)
+
+    def _weight(self, text: str) -> Weight:
+        return Weight(-1.0 if text.lower().strip(".") == self._sounds_like else -20.0, 2)

@@ -237,6 +237,15 @@ def test_what_was_written_of_something_else_is_not_done(
     assert verification.undisputed(match(MatchKind.ACCEPT, one), written).kind is kind
 
 
+def test_right_may_be_written_write() -> None:
+    """ "Right, the list is too long so …" asks to write nothing."""
+    one = reading("audit", is_guessed=True, wording="right the log is long so audit it")
+    written = ["Right the log is long so audit it.", "Write the log is long so audit it."]
+    assert verification.undisputed(match(MatchKind.ACCEPT, one), written).kind is MatchKind.ACCEPT
+    other = one.model_copy(update={"wording": "the log is long so audit it"})
+    assert verification.undisputed(match(MatchKind.ACCEPT, other), written).kind is MatchKind.DOUBTFUL
+
+
 @pytest.mark.parametrize(
     ("intent", "is_as_written", "kind"),
     [

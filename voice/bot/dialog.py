@@ -14,6 +14,7 @@ from schemas.control import ControlIntent
 from schemas.match import Match, MatchKind, Reading, Reason
 from schemas.record import TaskRecord
 from schemas.template import Template
+from schemas.wording import plain
 from voice.bot import replies
 from voice.bot.narration import Manner
 
@@ -22,6 +23,8 @@ QUESTION_S = 25.0
 #: Different words that somebody must have said before "I did not understand" is worth saying: fillers, coughs and
 #: hums are written as one or two.
 _MIN_WORDS = 3
+#: Who says one of these means every task.
+_ALL = frozenset({"all", "everything"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,10 @@ class Dialog:
         if best.intent in {ControlIntent.YES, ControlIntent.NO}:
             return self._ask_again()
         if best.intent == ControlIntent.CANCEL:
-            # It is read back in any case.
+            # It is read back in any case; but "quit smoking" is about nothing that runs.
+            kind = best.slots.get("task")
+            if kind and not self._of_kind(kind, _running(now)):
+                return self._unknown(match, now)
             return self._cancel(best, match.text, now)
         if best.intent in self._controls:
             # Neither answers nor silence do harm, but nothing was clearly asked.
@@ -234,30 +240,34 @@ class Dialog:
         question, self._question = self._question, None
         if now.was_speaking or question is not None:
             return Hush()
-        running = [pair for pair in now.tasks if not pair[0].is_terminal]
+        running = _running(now)
         # Nothing is being said, so what should stop is what runs; that is asked first.
         return self._confirm_cancel(running[-1:], now) if running else Hush()
 
     def _status(self, reading: Reading, _text: str, now: Situation) -> Act:
         kind = reading.slots.get("task")
-        named = [pair for pair in now.tasks if kind and pair[0].document.tags.get("template") == kind]
+        named = self._of_kind(kind, now.tasks) if kind else ()
         return Say(replies.status(named or now.tasks))
 
     def _cancel(self, reading: Reading, text: str, now: Situation) -> Act:
-        running = [pair for pair in now.tasks if not pair[0].is_terminal]
-        kind = reading.slots.get("task")
+        running, kind = _running(now), reading.slots.get("task")
+        is_all = not _ALL.isdisjoint(plain(f"{text} {reading.wording}").split())
+        if self._question is not None and not kind and not is_all:
+            # What should stop is what was asked about: a start is not wanted, and whether a cancel is must be told.
+            return self._ask_again() if isinstance(self._question.on_yes, Cancel) else self._no(reading, text, now)
+        if kind and running and not self._of_kind(kind, running):
+            return Say(replies.not_running([manner.label for _, manner in running]))
         if kind:
             running = self._of_kind(kind, running)
-        if not {"all", "everything"} & set(text.lower().split()):
+        if not is_all:
             running = running[-1:]
         return self._confirm_cancel(running, now)
 
-    def _of_kind(self, kind: str, running: list[tuple[TaskRecord, Manner]]) -> list[tuple[TaskRecord, Manner]]:
+    def _of_kind(self, kind: str, tasks: Sequence[tuple[TaskRecord, Manner]]) -> list[tuple[TaskRecord, Manner]]:
         """Those of a kind, or of one whose name ends like it: "the compression" may be that of a folder."""
         wanted = self._templates[kind].nouns if kind in self._templates else ()
         akin = {name for name, template in self._templates.items() if any(n.endswith(wanted) for n in template.nouns)}
-        named = [(pair, pair[0].document.tags.get("template")) for pair in running]
-        return [pair for pair, name in named if name == kind] or [pair for pair, name in named if name in akin]
+        return [pair for pair in tasks if pair[0].document.tags.get("template") in {kind, *akin}]
 
     def _confirm_cancel(self, running: Sequence[tuple[TaskRecord, Manner]], now: Situation) -> Act:
         if not running:
@@ -285,3 +295,7 @@ class Dialog:
 
     def _shown(self) -> list[Template]:
         return list(self._templates.values())
+
+
+def _running(now: Situation) -> list[tuple[TaskRecord, Manner]]:
+    return [pair for pair in now.tasks if not pair[0].is_terminal]

@@ -28,6 +28,13 @@ REPAIRED_NATS, REPAIRED_NATS_AGREED = 20.0, 10.0
 WRITTEN_NATS = 6.0
 #: The same of all that comes of further looks, and where the first two wrote the same.
 FURTHER_NATS, FURTHER_NATS_AGREED = 20.0, 13.0
+#: Nats by which a request of a few words may be less likely than what was written. With a full stop behind it, so that
+#: it is no beginning of something longer: of 300 hums and brief remarks none came nearer than 9.
+BRIEF_NATS = 8.0
+#: How like one of what was written it must be: "cancel" is like "council", and "repeat" is not like "the pit".
+BRIEF_LIKENESS = 62.0
+#: Average log probability from which what both recognisers wrote is what was said.
+BRIEF_CLEAR = -0.75
 #: Sentences that are sketched, rivals among them, and how many of each are weighed.
 SKETCHED, SKETCHED_RIVALS, MAX_WEIGHED, MAX_RIVALS = 20, 8, 4, 2
 #: The same of repaired sentences.
@@ -50,6 +57,40 @@ async def weigh(hearing: Hearing, proposed: Sequence[Reading], written: Sequence
     best = [*own, *[one for one in likeliest if one.intent == FOREIGN][:MAX_RIVALS]]
     weights = await hearing.weigh([*(s for one in best for s in spellings(one.wording)), *written])
     return weighed([(one, one.wording) for one in best], weights, len(written)) if weights else []
+
+
+async def weigh_brief(hearing: Hearing, proposed: Sequence[Reading], written: Sequence[str]) -> list[Weighed]:
+    """What the sound says of requests of a few words, each with its end, likeliest first.
+
+    Args:
+        hearing: the sound.
+        proposed: the requests, at least one.
+        written: what the recognisers wrote by themselves.
+    """
+    sketched = await hearing.sketch([spellings(one.wording)[1] for one in proposed])
+    if sketched is None:
+        return []
+    likeliest = sorted(zip(sketched, proposed, strict=True), key=lambda pair: -pair[0].log_prob)
+    best = [one for _, one in likeliest[:MAX_WEIGHED]]
+    weights = await hearing.weigh([*(spellings(one.wording)[1] for one in best), *written])
+    return weighed([(one, one.wording) for one in best], weights, len(written)) if weights else []
+
+
+def brief(match: Match, found: Sequence[Weighed], written: Sequence[str], log_prob: float) -> Match:
+    """The verdict where status, help or the like may have been asked for in a few words that were misheard.
+
+    Args:
+        match: the verdict so far.
+        found: what the sound says, likeliest first.
+        written: what the recognisers wrote.
+        log_prob: the average of what the better one wrote, in nats per token.
+    """
+    top = _alone(found)
+    if top is None or top.nats > BRIEF_NATS or top.reading.score < BRIEF_LIKENESS:
+        return match
+    if _are_agreed(written) and log_prob >= BRIEF_CLEAR:
+        return match
+    return match if all(goes_on(top.reading.wording, text) for text in written if text) else _accepted(match, top)
 
 
 def closest(match: Match, found: Sequence[Weighed], written: Sequence[str]) -> Match:

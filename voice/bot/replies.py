@@ -87,6 +87,12 @@ def confirm_start(asked: str) -> str:
     return f"You want me to {asked}. Is that right?"
 
 
+def not_running(labels: Sequence[str]) -> str:
+    """Said where a kind of task should be canceled of which none runs, but others do."""
+    more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+    return f"There is no such task. What is running is {labels[-1]}{more}."
+
+
 def confirm_cancel(labels: Sequence[str]) -> str:
     """Read back a cancel."""
     what = labels[0] if len(labels) == 1 else f"all {len(labels)} tasks"

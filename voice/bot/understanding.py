@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from schemas.control import CONTROLS
 from schemas.match import Match, MatchKind, Reading, Reason
 from schemas.template import Template
 from voice.bot import proposals, verification
@@ -28,6 +29,8 @@ _FURTHER_LOOKS_S, _FURTHER_S = 2.0, 6.0
 _FEW_WORDS, _SURE_LOG_PROB = 3, -1.0
 #: Further looks that must agree where the first ones heard half of a request.
 _AGREED = 2
+#: Average log probability below which a further look is garbled, if those that heard what is done are surer by so much.
+_GARBLED_LOG_PROB, _SURER = -0.9, 0.6
 
 T = TypeVar("T")
 
@@ -61,6 +64,10 @@ class Words(Protocol):
 
     def closest(self, said: Sequence[str]) -> Sequence[Reading]:
         """The requests most like what was said, and their rivals, where no form fits it."""
+        ...
+
+    def brief(self, said: Sequence[str]) -> Sequence[Reading]:
+        """The nearest of what is said in a few words to ask for status, help and the like."""
         ...
 
     def repaired(self, said: Sequence[str], heard: Sequence[str]) -> Sequence[Reading]:
@@ -200,6 +207,8 @@ class _Heard:
             least = _AGREED if Reason.UNFINISHED in {first.reason, second.reason} else 0
             further = self._heard_further(held, again, least, answer_expected=answer_expected)
             held = await _within(_FURTHER_S, further) or held
+        if not answer_expected and _may_be_brief(held, first, second):
+            held = await self._said_briefly(held, again)
         held = verification.uncontradicted(held, first, second)
         return verification.undisputed(held, [hearing.text, again.text])
 
@@ -237,10 +246,13 @@ class _Heard:
         if held.kind is MatchKind.ACCEPT and held.best is not None and agreed[held.best.meaning] < least:
             return unsure
         # Each of them may say that it is something else.
-        held = verification.uncontradicted(held, *found)
+        clear = _clear(looks, found, held)
+        held = verification.uncontradicted(
+            held, *(match for look, match in zip(looks, found, strict=True) if look in clear)
+        )
         for text in texts:
             held = verification.undisputed(held, [text])
-        return verification.unshortened(held, [*written, *texts])
+        return verification.unshortened(held, [*written, *(look.text for look in clear)])
 
     async def _proposed(self, unsure: Match, again: Hearing, looks: Sequence[Look]) -> Match:
         """What words do not tell, whole sentences may: those like what was written, and it with a word repaired."""
@@ -255,6 +267,16 @@ class _Heard:
         sentences = await _within(_WEIGHING_S, repairing) or []
         found = await self._weighed(sentences, written, is_further)
         return proposals.repaired(unsure, found, written, is_further=is_further)
+
+    async def _said_briefly(self, unsure: Match, again: Hearing) -> Match:
+        """A word or two give a recogniser little to go by, but there is little that they may be: it is all weighed."""
+        written = [self.hearing.text, again.text]
+        proposed = await asyncio.to_thread(self._words.brief, written)
+        if not proposed or await asyncio.to_thread(self._words.is_about_names, written):
+            return unsure
+        weighing = proposals.weigh_brief(self.hearing, proposed, written)
+        found = await _within(_WEIGHING_S, weighing) or []
+        return proposals.brief(unsure, found, written, again.hypotheses[0][1])
 
     async def _weighed(self, sentences: Sequence[Reading], written: Sequence[str], is_further: bool) -> list[Weighed]:
         if not sentences:
@@ -321,6 +343,29 @@ def _is_sure(again: Hearing) -> bool:
     """Whether the better recogniser alone may be believed: hums and coughs it writes as short words, but unsurely."""
     text, log_prob = again.hypotheses[0]
     return len(text.split()) > _FEW_WORDS or log_prob >= _SURE_LOG_PROB
+
+
+def _may_be_brief(held: Match, *looks: Match) -> bool:
+    """Whether nothing was understood, or only that something of the kind was asked for."""
+    if held.kind is MatchKind.ACCEPT or any(look.reason is Reason.UNFINISHED for look in looks):
+        return False
+    return held.best is None or held.best.intent in CONTROLS
+
+
+def _clear(looks: Sequence[Look], found: Sequence[Match], held: Match) -> list[Look]:
+    """The looks that may object to what is held: not those that are garbled beside the ones that heard the same."""
+    meaning = held.best.meaning if held.best is not None else ()
+    same = [
+        _log_prob(look)
+        for look, match in zip(looks, found, strict=True)
+        if match.best and match.best.meaning == meaning
+    ]
+    least = min(_GARBLED_LOG_PROB, max(same) - _SURER) if same else float("-inf")
+    return [look for look in looks if _log_prob(look) >= least]
+
+
+def _log_prob(look: Look) -> float:
+    return look.hypotheses[0][1] if look.hypotheses else float("-inf")
 
 
 def settle(first: Match, second: Match) -> Match:

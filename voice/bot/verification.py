@@ -43,6 +43,7 @@ LEAST_SCORE = 58.0
 _BEFORE_VERBS = frozenset({"", "please", "you", "to", "and", "then", "so", "me", "just"})
 #: What nothing here does, in one word.
 _FOREIGN = DOING_MORE - GLUE
+_RIGHT = frozenset({"write"})
 _SLOT, _WORD = re.compile(r"\{(\w+)\}"), re.compile(r"[^\W_]+")
 
 
@@ -218,6 +219,8 @@ def undisputed(match: Match, written: Sequence[str]) -> Match:
     if any(may_be_misheard(words) for words in texts):
         is_disputed = True
     elif best.is_guessed:
+        # "Right, …" is written "write …".
+        foreign -= _RIGHT if best.wording.lower().startswith("right") else frozenset()
         is_disputed = any(not foreign.isdisjoint(words[:1]) for words in texts)
     else:
         is_disputed = not best.is_literal and all(not foreign.isdisjoint(_verbs(words)) for words in texts)
@@ -254,12 +257,16 @@ def plain_phrases(texts: Sequence[str]) -> Phrases:
 
 
 def weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weight]], written: int) -> list[Weighed]:
-    """Each reading by its likeliest wording, held against the likeliest of what was written (the last weights)."""
+    """Each reading by its likeliest wording, held against the likeliest of what was written (the last weights).
+
+    Of each of `best` there are as many weights as it has spellings.
+    """
+    ways = (len(weights) - written) // len(best)
     free = weights[len(weights) - written :]
     most = [max(row[model].log_prob for row in free) for model in range(len(free[0]))]
     found: dict[int, Weighed] = {}
     for number, (reading, _) in enumerate(best):
-        row = max(weights[2 * number : 2 * number + 2], key=lambda row: sum(weight.log_prob for weight in row))
+        row = max(weights[ways * number : ways * (number + 1)], key=lambda row: sum(weight.log_prob for weight in row))
         total = sum(weight.log_prob for weight in row)
         nats = sum(most) - total
         if id(reading) not in found or total > found[id(reading)].log_prob:
