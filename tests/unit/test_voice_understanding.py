@@ -78,6 +78,7 @@ class _Ears:
     def __init__(self, text: str) -> None:
         self._text, self.looks, self.go = text, 0, asyncio.Event()
         self.further: list[str] = []
+        self.likely: dict[str, float] = {text: -1.0}
         self.further_looks = 0
 
     async def look_again(self, pcm: bytes, heard: str) -> Look:
@@ -97,7 +98,7 @@ class _Ears:
         return [self._weight(text) for text in texts]
 
     def _weight(self, text: str) -> Weight:
-        return Weight(-1.0 if text.lower().strip(".") == self._text else -40.0, 5)
+        return Weight(self.likely.get(text.lower().strip("."), -40.0), 5)
 
 
 def _hearing(text: str, ears: _Ears) -> Hearing:
@@ -342,6 +343,22 @@ async def test_a_word_that_was_misheard_is_held_against_all_that_is_said_so_brie
     """Both models write something else; so sure the better one of them need not be."""
     understanding, ears = Understanding(words, lambda: False), _Unsure("cancer", sounds_like)
     understanding.listen_to(lambda: _hearing("council", ears))
+    ear = understanding.take_heard()
+    assert ear is not None
+    assert (await ear.match(answer_expected=False)).kind is kind
+
+
+@pytest.mark.parametrize(("words", "kind"), [(_Nameless(), MatchKind.ACCEPT), (_Words(), MatchKind.UNKNOWN)])
+async def test_who_speaks_of_a_file_cancels_nothing_by_a_likeness(words: _Words, kind: MatchKind) -> None:
+    """ "I have to mail the draft so zip it up" was written "... so leave it up"."""
+    MATCHES["mail the draft so leave it up"] = MATCHES["mail the draft so live it up"] = MATCHES["the weather"]
+    cancel = CANCEL.model_copy(update={"wording": "mail the draft so leave it"})
+    CLOSEST["mail the draft so leave it up"] = [cancel]
+    understanding, ears = Understanding(words, lambda: False), _Ears("mail the draft so live it up")
+    ears.go.set()
+    likely = {"mail the draft so leave it": -1.0, "mail the draft so leave it up": -1.0}
+    ears.likely |= likely
+    understanding.listen_to(lambda: _hearing("mail the draft so leave it up", ears))
     ear = understanding.take_heard()
     assert ear is not None
     assert (await ear.match(answer_expected=False)).kind is kind

@@ -29,7 +29,8 @@ WRITTEN_NATS = 6.0
 #: The same of all that comes of further looks, and where the first two wrote the same.
 FURTHER_NATS, FURTHER_NATS_AGREED = 20.0, 13.0
 #: Nats by which a request of a few words may be less likely than what was written. With a full stop behind it, so that
-#: it is no beginning of something longer: of 300 hums and brief remarks none came nearer than 9.
+#: it is no beginning of something longer: of 300 hums and brief remarks of the corpora none came nearer than 9, though
+#: what was made to sound like one does ("can so").
 BRIEF_NATS = 8.0
 #: How like one of what was written it must be: "cancel" is like "council", and "repeat" is not like "the pit".
 BRIEF_LIKENESS = 62.0

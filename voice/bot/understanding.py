@@ -230,7 +230,7 @@ class _Heard:
         heard = [text for look in (self.hearing, again) for text, _ in look.hypotheses]
         if self._words.forbids(written):
             return unsure
-        if unsure.best is None and not await asyncio.to_thread(self._words.is_about_names, heard):
+        if unsure.best is None and not await self._is_about_names(heard):
             return unsure
         looks = await self.hearing.further_looks(_FURTHER_LOOKS_S)
         texts = [look.text for look in looks]
@@ -261,7 +261,9 @@ class _Heard:
         said, is_further = [*written, *(look.text for look in looks)], bool(looks)
         sentences = await asyncio.to_thread(self._words.closest, said)
         match = proposals.closest(unsure, await self._weighed(sentences, written, is_further), written)
-        if match.kind is MatchKind.ACCEPT:
+        # "I have to mail the draft so leave it up" is about the draft, and cancels nothing.
+        is_control = match.best is not None and match.best.intent in CONTROLS
+        if match.kind is MatchKind.ACCEPT and not (is_control and await self._is_about_names(written)):
             return match
         repairing = asyncio.to_thread(self._words.repaired, said, heard)
         sentences = await _within(_WEIGHING_S, repairing) or []
@@ -272,11 +274,14 @@ class _Heard:
         """A word or two give a recogniser little to go by, but there is little that they may be: it is all weighed."""
         written = [self.hearing.text, again.text]
         proposed = await asyncio.to_thread(self._words.brief, written)
-        if not proposed or await asyncio.to_thread(self._words.is_about_names, written):
+        if not proposed or await self._is_about_names(written):
             return unsure
         weighing = proposals.weigh_brief(self.hearing, proposed, written)
         found = await _within(_WEIGHING_S, weighing) or []
         return proposals.brief(unsure, found, written, again.hypotheses[0][1])
+
+    async def _is_about_names(self, said: Sequence[str]) -> bool:
+        return await asyncio.to_thread(self._words.is_about_names, said)
 
     async def _weighed(self, sentences: Sequence[Reading], written: Sequence[str], is_further: bool) -> list[Weighed]:
         if not sentences:
