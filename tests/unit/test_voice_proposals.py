@@ -239,6 +239,6 @@ async def test_what_is_brief_is_weighed_with_its_end() -> None:
     """The models do not weigh an end, and "cancel" is the beginning of much that is none of our business."""
     ears = _Ears()
     hearing = Hearing(Look((("council", -1.0),), 0.0), b"pcm", ears)
-    found = await proposals.weigh_brief(hearing, [reading("cancel", wording="cancel")], ["council", "cancer"])
+    found = await proposals.weigh(hearing, [reading("cancel", wording="cancel")], ["council", "cancer"], is_ended=True)
     assert [one.reading.intent for one in found] == ["cancel"]
     assert ears.asked == [["Cancel.", "council", "cancer"]]

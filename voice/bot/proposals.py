@@ -42,38 +42,25 @@ SKETCHED, SKETCHED_RIVALS, MAX_WEIGHED, MAX_RIVALS = 20, 8, 4, 2
 REPAIRED, REPAIRED_RIVALS = 12, 6
 
 
-async def weigh(hearing: Hearing, proposed: Sequence[Reading], written: Sequence[str]) -> list[Weighed]:
+async def weigh(
+    hearing: Hearing, proposed: Sequence[Reading], written: Sequence[str], *, is_ended: bool = False
+) -> list[Weighed]:
     """What the sound says of sentences and of their rivals, likeliest first; empty where it cannot be asked.
 
     Args:
         hearing: the sound.
         proposed: the sentences, at least one.
         written: what the recognisers wrote by themselves.
+        is_ended: each is weighed with its full stop only, so that it is no beginning of something longer.
     """
-    sketched = await hearing.sketch([spellings(one.wording)[0] for one in proposed])
+    ways = {id(one): spellings(one.wording)[is_ended:] for one in proposed}
+    sketched = await hearing.sketch([ways[id(one)][0] for one in proposed])
     if sketched is None:
         return []
     likeliest = [one for _, one in sorted(zip(sketched, proposed, strict=True), key=lambda pair: -pair[0].log_prob)]
     own = [one for one in likeliest if one.intent != FOREIGN][:MAX_WEIGHED]
     best = [*own, *[one for one in likeliest if one.intent == FOREIGN][:MAX_RIVALS]]
-    weights = await hearing.weigh([*(s for one in best for s in spellings(one.wording)), *written])
-    return weighed([(one, one.wording) for one in best], weights, len(written)) if weights else []
-
-
-async def weigh_brief(hearing: Hearing, proposed: Sequence[Reading], written: Sequence[str]) -> list[Weighed]:
-    """What the sound says of requests of a few words, each with its end, likeliest first.
-
-    Args:
-        hearing: the sound.
-        proposed: the requests, at least one.
-        written: what the recognisers wrote by themselves.
-    """
-    sketched = await hearing.sketch([spellings(one.wording)[1] for one in proposed])
-    if sketched is None:
-        return []
-    likeliest = sorted(zip(sketched, proposed, strict=True), key=lambda pair: -pair[0].log_prob)
-    best = [one for _, one in likeliest[:MAX_WEIGHED]]
-    weights = await hearing.weigh([*(spellings(one.wording)[1] for one in best), *written])
+    weights = await hearing.weigh([*(text for one in best for text in ways[id(one)]), *written])
     return weighed([(one, one.wording) for one in best], weights, len(written)) if weights else []
 
 

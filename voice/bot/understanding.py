@@ -276,7 +276,7 @@ class _Heard:
         proposed = await asyncio.to_thread(self._words.brief, written)
         if not proposed or await self._is_about_names(written):
             return unsure
-        weighing = proposals.weigh_brief(self.hearing, proposed, written)
+        weighing = proposals.weigh(self.hearing, proposed, written, is_ended=True)
         found = await _within(_WEIGHING_S, weighing) or []
         return proposals.brief(unsure, found, written, again.hypotheses[0][1])
 
