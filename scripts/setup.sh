@@ -75,9 +75,18 @@ packages() {
   can_apt || die "please install first, then run this again: sudo apt-get install -y $*"
   step system "system packages: $*" apt_install "$@"
 }
+# A machine that was just booted is often busy with its own updates: their locks are waited for, five minutes each.
 apt_install() {
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -q update && apt-get -q install -y --no-install-recommends "$@"
+  export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+  waited=0
+  until told=$(apt-get -q update 2>&1); do
+    printf '%s\n' "$told"
+    case $told in *"Could not get lock"*) ;; *) return 1 ;; esac
+    [ "$waited" -lt 300 ] || return 1
+    sleep 5
+    waited=$((waited + 5))
+  done
+  apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
 }
 
 find_python() {

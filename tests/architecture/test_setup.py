@@ -46,6 +46,27 @@ def test_the_certificates_stay_within_the_set_up():
     assert in_set_up(f"in_web true; {PRINT}") == ""
 
 
+@pytest.mark.parametrize(
+    ("complaint", "expected"),
+    [
+        ("Could not get lock /var/lib/apt/lists/lock", "update update update install"),
+        ("Temporary failure resolving", "update"),
+    ],
+)
+def test_the_updates_of_a_machine_that_was_just_booted_are_waited_for(complaint, expected, tmp_path):
+    """Another apt at work is no failure; anything else is one at once."""
+    apt = tmp_path / "apt-get"
+    apt.write_text(
+        f"""#!/bin/sh
+for word; do case $word in update|install) echo $word >>{tmp_path}/asked; break ;; esac; done
+[ "$word" = install ] || [ "$(wc -l <{tmp_path}/asked)" -ge 3 ] || {{ echo "E: {complaint}"; exit 100; }}
+"""
+    )
+    apt.chmod(0o755)
+    in_set_up("sleep() { :; }; apt_install file || true", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (tmp_path / "asked").read_text().split() == expected.split()
+
+
 def test_what_a_test_asks_for_is_installed_with_the_tests():
     """Where packages can be installed, no test is skipped for want of a program other than Docker."""
     asked = {
