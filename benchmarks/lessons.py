@@ -6,15 +6,18 @@ Never those of held-out, fresh, free, unseen and of the sets called blind.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from benchmarks.matching import LOOSE, Command, commands, fragments, lines, matcher
+from schemas.corrections import corrected
+from schemas.folder_places import without_places
 from schemas.guess import LEAST_NAME
 from schemas.match import MatchKind
 from schemas.mentions import mentions
 from schemas.request_model import NOTHING, masked
+from schemas.retracing import retraced
 from schemas.utterance import Matcher
 from schemas.wording import heard
 
@@ -49,21 +52,27 @@ def samples(which: str) -> Iterator[Sample]:
     for command in commands(which):
         yield Sample(seen(over, command.text), command.intent, Kind.COMMAND)
         yield from (Sample(seen(over, piece), NOTHING, Kind.PIECE) for piece in pieces(over, command))
+    yield from told(which, over)
+
+
+def whole(which: str) -> Iterator[Sample]:
+    """The commands of a set and its near misses."""
+    over = matcher(which, has_model=False)
+    yield from (Sample(seen(over, command.text), command.intent, Kind.COMMAND) for command in commands(which))
+    yield from told(which, over)
+
+
+def told(which: str, over: Matcher | None = None) -> Iterator[Sample]:
+    """Sentences of a set that only sound like requests."""
+    over = over or matcher(which, has_model=False)
     denied = lines("near-misses-taken-back.txt") if which == "tune" else []
     for text in (*lines(f"near-misses-{which}.txt"), *denied):
         yield Sample(seen(over, text), NOTHING, Kind.NOTHING)
 
 
-def told(which: str) -> Iterator[Sample]:
-    """Sentences that only sound like requests."""
-    over = matcher(which, has_model=False)
-    for text in lines(f"near-misses-{which}.txt"):
-        yield Sample(seen(over, text), NOTHING, Kind.NOTHING)
-
-
 def seen(over: Matcher, text: str) -> tuple[str, ...]:
     """What the model sees of a text."""
-    said = heard(text).without_courtesy().words
+    said = without_places(retraced(corrected(heard(text), over.lexicons)), over.lexicons).without_courtesy().words
     return masked(said, mentions(said, over.lexicons, LEAST_NAME))
 
 
@@ -91,9 +100,9 @@ def cuts(which: str) -> Iterator[Sample]:
             yield Sample(masked(said[cut:], tail), command.intent, Kind.PIECE)
 
 
-def misheard() -> Iterator[Sample]:
-    """What the small recogniser made of the sentences of the learned sets, one voice each."""
-    over = {which: matcher(which, has_model=False) for which in (*LEARNED, *LEARNED_TOLD)}
-    for line in lines("misheard.jsonl"):
-        kept = json.loads(line)
-        yield Sample(seen(over[kept["set"]], kept["heard"]), kept["label"], Kind.MISHEARD)
+def misheard(sets: Collection[str]) -> Iterator[Sample]:
+    """What the small recogniser made of the sentences of learned sets, one voice each."""
+    over = {which: matcher(which, has_model=False) for which in sets}
+    for kept in map(json.loads, lines("misheard.jsonl")):
+        if kept["set"] in over:
+            yield Sample(seen(over[kept["set"]], kept["heard"]), kept["label"], Kind.MISHEARD)

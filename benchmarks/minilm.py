@@ -7,7 +7,7 @@ Only the adapters, the vectors of the signs and the regression on top are learne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -61,6 +61,14 @@ def beginning(base: dict[str, jax.Array], pieces: WordPieces, labels: int) -> di
     learned["signs"] = base["words"][jnp.array([pieces.number(word) for word in _BEGIN])]
     learned["head"], learned["bias"] = jnp.zeros((2 * SIZE, labels)), jnp.zeros(labels)
     return learned
+
+
+def again(adapters: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+    """What was `kept`, to go on from there."""
+    return {
+        name: jnp.asarray(each, jnp.float32) / (_STRENGTH if name.endswith(".b") else 1.0)
+        for name, each in adapters.items()
+    }
 
 
 def kept(learned: dict[str, jax.Array]) -> dict[str, np.ndarray]:

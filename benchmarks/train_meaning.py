@@ -1,16 +1,20 @@
 # pyright: reportMissingImports=false
-"""Learns what free requests mean (the second half of `schemas/request_model.py`); takes 25 minutes on two cores.
+"""Learns what free requests mean (the second half of `schemas/request_model.py`).
 
-Needs the packages of ``requirements/train.lock``, and `train_requests.py` to have run. The same corpora give the same
-adapters, as far as the machine adds up in the same order.
+Needs the packages of ``requirements/train.lock``, and `train_requests.py` to have run. From nothing it takes 25 minutes
+on two fast cores, and an hour and a half on slow ones; the same corpora give the same adapters, as far as the machine
+adds up in the same order. With the name of a set it goes on from the adapters that there are: that set and those behind
+it are new, and as many other sentences are rehearsed with them, so that these are not forgotten (Robins,
+"Catastrophic forgetting, rehearsal and pseudorehearsal", Connection Science 7, 1995).
 
-Usage: python -m benchmarks.train_meaning
+Usage: python -m benchmarks.train_meaning [SET]
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +22,7 @@ import numpy as np
 import optax
 
 from benchmarks import minilm
-from benchmarks.lessons import LEARNED, LEARNED_TOLD, Kind, Sample, misheard, samples, told
+from benchmarks.lessons import LEARNED, LEARNED_TOLD, Kind, Sample, misheard, samples, told, whole
 from infra.template_catalog import shipped_folder
 from voice.bot.requests import MEANING, load, packaged_folder
 from voice.services.sentence_encoder import SIGNS, VOCABULARY
@@ -26,6 +30,8 @@ from voice.services.wordpiece import WordPieces
 
 #: Passes over all sentences, sentences of a step, the highest rate, and the share of steps in which it grows to that.
 EPOCHS, BATCH, RATE, WARM = 5, 32, 1e-3, 0.05
+#: The same of who goes on: passes and rate, and the share of the other sentences that is rehearsed.
+EPOCHS_MORE, RATE_MORE, REHEARSED = 2, 4e-4, 0.25
 #: How much a sentence counts; of pieces of commands only a share is taken.
 COUNTS = {Kind.COMMAND: 1.5, Kind.NOTHING: 1.0, Kind.PIECE: 0.5, Kind.MISHEARD: 0.5}
 PIECES = 0.12
@@ -40,7 +46,22 @@ def lessons() -> list[Sample]:
     rng = np.random.default_rng(1)
     every = [sample for which in LEARNED for sample in samples(which)]
     every += [sample for which in LEARNED_TOLD for sample in told(which)]
-    every += misheard()
+    every += misheard(LEARNED + LEARNED_TOLD)
+    return _once(every, rng)
+
+
+def more_lessons(first: str) -> list[Sample]:
+    """All of the sets from `first` on, and a share of the sentences of the others."""
+    rng = np.random.default_rng(1)
+    new, known = LEARNED[LEARNED.index(first) :], LEARNED[: LEARNED.index(first)]
+    every = [sample for which in new for sample in samples(which)] + list(misheard(new))
+    old = [sample for which in known for sample in whole(which)]
+    old += [sample for which in LEARNED_TOLD for sample in told(which)]
+    old += misheard(known + LEARNED_TOLD)
+    return _once(every + [sample for sample in old if rng.random() < REHEARSED], rng)
+
+
+def _once(every: Sequence[Sample], rng: np.random.Generator) -> list[Sample]:
     taken = (sample for sample in every if sample.kind is not Kind.PIECE or rng.random() < PIECES)
     found: dict[tuple[tuple[str, ...], str], Sample] = {}
     for sample in taken:
@@ -59,8 +80,10 @@ def batches(rows: Sequence[Sequence[int]], rng: np.random.Generator) -> list[lis
     return found
 
 
-def learn(taught: Sequence[Sample], labels: Sequence[str]) -> dict[str, np.ndarray]:
-    """Adapters, signs and regression, as they are kept."""
+def learn(
+    taught: Sequence[Sample], labels: Sequence[str], known: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Adapters, signs and regression, as they are kept; those that are `known` learn on."""
     folder = packaged_folder()
     pieces = WordPieces.read(folder / VOCABULARY, SIGNS)
     signs = jnp.array([pieces.number(token) for token in SIGNS.values()])
@@ -68,9 +91,10 @@ def learn(taught: Sequence[Sample], labels: Sequence[str]) -> dict[str, np.ndarr
     meant = np.array([labels.index(sample.label) for sample in taught], np.int32)
     weights = np.array([COUNTS[sample.kind] for sample in taught], np.float32)
     base = minilm.frozen(folder)
-    learned = minilm.beginning(base, pieces, len(labels))
-    steps = EPOCHS * (len(rows) // BATCH)
-    rates = optax.warmup_cosine_decay_schedule(0, RATE, int(WARM * steps), steps, RATE / 50)
+    learned = minilm.again(known) if known else minilm.beginning(base, pieces, len(labels))
+    epochs, rate = (EPOCHS_MORE, RATE_MORE) if known else (EPOCHS, RATE)
+    steps = epochs * (len(rows) // BATCH)
+    rates = optax.warmup_cosine_decay_schedule(0, rate, int(WARM * steps), steps, rate / 50)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rates, weight_decay=0.01))
     state = optimizer.init(learned)
 
@@ -86,24 +110,30 @@ def learn(taught: Sequence[Sample], labels: Sequence[str]) -> dict[str, np.ndarr
         return optax.apply_updates(learned, change), state, lost
 
     rng, key = np.random.default_rng(0), jax.random.key(0)
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         begin, lost = time.monotonic(), list[float]()
         for part in batches(rows, rng):
             key, dropped = jax.random.split(key)
             tokens, real = minilm.batch([rows[row] for row in part])
             learned, state, one = step(base, learned, state, tokens, real, meant[part], weights[part], dropped)
             lost.append(float(one))
-        print(f"{epoch + 1} of {EPOCHS}: loss {np.mean(lost):.4f}, {time.monotonic() - begin:.0f} s", flush=True)
+        print(f"{epoch + 1} of {epochs}: loss {np.mean(lost):.4f}, {time.monotonic() - begin:.0f} s", flush=True)
     return minilm.kept(learned)
 
 
 def main() -> None:
     """Learn and keep it."""
-    taught, words = lessons(), load(None)
+    path, words, known = shipped_folder() / MEANING, load(None), None
+    if sys.argv[1:]:
+        taught = more_lessons(sys.argv[1])
+        with np.load(path) as file:
+            known = {name: file[name] for name in file.files if name not in {"labels", "marks"}}
+            assert list(file["labels"]) == list(words.labels), "the labels changed: learn it from nothing"
+    else:
+        taught = lessons()
     print(f"{len(taught)} sentences", flush=True)
-    found = learn(taught, words.labels)
+    found = learn(taught, words.labels, known)
     found |= {"labels": np.array(words.labels), "marks": np.array([words.marks[label] for label in words.labels])}
-    path = shipped_folder() / MEANING
     np.savez_compressed(path, allow_pickle=False, **found)  # pyright: ignore[reportArgumentType]
     print(f"{path}: {path.stat().st_size} bytes")
 

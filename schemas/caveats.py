@@ -29,7 +29,12 @@ _TAKING_BACK = words(
     """
 )
 #: Within so many words of an "if" or a "when" they make a courtesy of it: "if it is not too much bother".
-_COURTEOUS = words("you possible alright right okay ok bother trouble needed necessary suits need nothing")
+_COURTEOUS = words(
+    """
+    you possible alright right okay ok bother trouble needed necessary suits need nothing
+    may imposition convenient same mind so any poss hassle handy free
+    """
+)
 _MAY_BE_COURTEOUS, _SO_FAR = words("if when"), 6
 #: Behind them "if" begins what is to be found out: "see if …".
 _ASKING_IF = words("see check know whether wonder look tell ask")
@@ -38,7 +43,15 @@ _LATER, _FEW = words("later tomorrow next monday tuesday wednesday thursday frid
 _STOPPING = frozenset({("no", word) for word in words("wait leave stop cancel")})
 #: Anywhere behind it they take it back, or say that it cannot be done.
 _HALTING = frozenset(
-    {("hang", "on"), ("hold", "on"), ("not", "be"), ("not", "been"), ("done", "already"), ("did", "that")}
+    {
+        ("hang", "on"),
+        ("hold", "on"),
+        ("no", "not"),
+        ("not", "be"),
+        ("not", "been"),
+        ("done", "already"),
+        ("did", "that"),
+    }
 )
 #: The last two words of what is taken back in the same breath.
 _TAKEN_BACK = frozenset(
@@ -63,8 +76,10 @@ _ASKING_ABOUT = frozenset(
 _ASKING_HOW = frozenset(
     {("how", word) for word in words("to should would can could might")}
     | {("does", "one"), ("easiest", "way"), ("best", "way"), ("quickest", "way")}
-    | {(word, "have") for word in words("could should would")}
 )
+#: Who would have done something did not; but "i would have it by noon" is a reason.
+_UNDONE = frozenset((word, "have") for word in words("could should would"))
+_HAD = words("it them that this one a the to")
 #: "A zip of …" is one; "a zip the …" may have been "unzip the …".
 _MADE_OF = words("of for file archive with from out containing made")
 #: What "tot up" is taken for.
@@ -111,6 +126,8 @@ def takes_it_back(
         return True
     if not _OPPOSITES.isdisjoint(said) or any(pair in _ASKING_HOW for pair in pairwise(said)):
         return True
+    if any(pair in _UNDONE and said[place + 2] not in _HAD for place, pair in enumerate(pairwise(said[:-1]))):
+        return True
     if tuple(said[:2]) in _ASKING_WHETHER_DONE and any(word in verbs or word.endswith("ed") for word in said[2:3]):
         return True
     is_theirs = any(
@@ -135,6 +152,8 @@ def may_make_it_none(
         known: the words of the request that it was taken for.
     """
     if not _HABITS.isdisjoint(said) or any(_is_besides(said, place) for place in range(len(said) - 1)):
+        return True
+    if named and "but" in said[named[-1].end :]:
         return True
     if _is_asked_about(said, known) or _is_done_by_others(said, verbs):
         return True
@@ -199,7 +218,13 @@ def _is_held_up(behind: Sequence[str], known: Collection[str]) -> bool:
     if rest[0] in _CONDITIONS - {"soon", "case"} and not is_asked and not is_courteous:
         return True
     is_later = rest[0] in _LATER and len(rest) <= _FEW
-    return is_later or tuple(rest[:2]) in _STOPPING or set(rest) == {_NO} or "but" in behind
+    is_hampered = "but" in behind and not _asks_hence(behind[list(behind).index("but") :], known)
+    return is_later or tuple(rest[:2]) in _STOPPING or set(rest) == {_NO} or is_hampered
+
+
+def _asks_hence(behind: Sequence[str], known: Collection[str]) -> bool:
+    """Whether something is asked for after all: "… but my hands are full so you zip it"."""
+    return "so" in behind and not set(known).isdisjoint(behind[list(behind).index("so") :])
 
 
 def _is_intended(said: Sequence[str]) -> bool:

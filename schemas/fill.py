@@ -34,7 +34,7 @@ _PLAIN = words(
     contains copy create depth detail different form found grab holds if include includes lay line lines listed look
     looking looks many next often open part parts per place places point points process progress properly report runs
     same says set sets shows side sign somewhere start stick taking they times top total track turn turned turns uses
-    rank rundown value version walk whether
+    bits crop crops entries entry pack rank row rows rundown stand stands value version walk whether
     """
 )
 #: Before what something is looked for in.
@@ -255,7 +255,7 @@ def _number(said: Sequence[str], named: Sequence[Mention], parameter: Parameter)
     runs = _runs(said, named)
     if not runs:
         return ""
-    number = read_number(runs[0]) if len(runs) == 1 else None
+    number = read_number(runs[0]) if all(run == runs[0] for run in runs) else None
     if number is None or number < (parameter.minimum or 0) or number > (parameter.maximum or number):
         return None
     return str(number)

@@ -8,7 +8,7 @@ from schemas.control import forms
 FOREIGN = "!"
 FOREIGN_VERBS = forms(
     """
-    delete; remove; erase; wipe; shred; destroy; burn; open; close; print; print out; send; email; mail; post; fax
+    delete; undo; remove; erase; wipe; shred; destroy; burn; open; close; print; print out; send; email; mail; post; fax
     forward; share; upload; download; move; copy; rename; edit; change; fix; correct; update; rewrite; write; draw
     read; read out; read me; read aloud; unzip; unpack; decompress; extract; decrypt; encrypt; translate; sign; scan
     format; sort; filter; merge; join; split; cut; convert; replace; restore; save; store; keep; hide; show; show me

@@ -11,8 +11,9 @@ _TERM = "word|phrase|term|name|expression"
 #: What people say before the words that they look for.
 _BEFORE = re.compile(
     rf"""(?:
-      (?:me|us|up|for|if|whether|where|it(?!\ is\b)|there\ is|there(?:\ (?:a|an|any|some))?)
+      (?:me|us|up|for|if|whether|where|wherever|it(?!\ is\b)|there\ is|there(?:\ (?:a|an|any|some))?)
     | (?:says?|mentions?(?!\ of)|containing)
+      | (?:does|do|did|have|has)\ (?:(?:we|you|they)\ got|the\ (?:{_TERM})s?)
       | (?:does|do|did|has|have)\ (?:\w+\ ){{1,3}}?(?:say|said|mention|mentioned|talk\ about)
       | (?:do\ |did\ )?(?:i|we|you|they)\ (?:write|wrote|say|said|mention|mentioned)
     | (?:anything\ |something\ )?about
@@ -25,8 +26,9 @@ _BEFORE = re.compile(
 )
 #: What people say behind them.
 _AFTER = re.compile(
-    r" (?:(?:they|it) (?:should|must) be|anywhere|somewhere|at all|appears?|occurs?"
-    r"|(?:shows?|turns?|comes?) up|(?:is |are )?(?:mentioned|used|found|listed)|[io]n (?:it|there))$"
+    r" (?:(?:they|it) (?:should|must) be|anywhere|somewhere|at all|appears?|occurs?|stands?"
+    r"|(?:shows?|turns?|comes?|crops?) up|(?:is |are |to be )?(?:mentioned|used|found|listed|written(?: down)?)"
+    r"|[io]n (?:it|there|them))$"
 )
 #: Words that alone are nothing to look for.
 _EMPTY = frozenset(

@@ -77,10 +77,21 @@ class Lexicon:
         return tuple(dict.fromkeys(spoken for meanings in self._meanings for _, spoken in meanings))
 
     @cached_property
+    def _values(self) -> Mapping[str, Sequence[str]]:
+        return {
+            form: tuple(dict.fromkeys(value for value, _ in meanings))
+            for form, meanings in zip(self._phrases.texts, self._meanings, strict=True)
+        }
+
+    @cached_property
     def names(self) -> tuple[Found, ...]:
         """Every form with everything that it means."""
         forms = zip(self._phrases.texts, self._meanings, strict=True)
         return tuple(Found(value, spoken, form, 100.0) for form, meanings in forms for value, spoken in meanings)
+
+    def exactly(self, form: str) -> Sequence[str]:
+        """What is meant by a form as it stands, without words around it; nothing where it is none."""
+        return self._values.get(form, ())
 
     def nearest(self, spans: Sequence[str], least: float = 0.0) -> list[list[Found]]:
         """For each span of words the nearest names, best first, each value once.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from schemas.number_words import is_number_word
@@ -115,8 +115,8 @@ def _told_apart(group: list[_Parts], short: Mapping[object, int]) -> Iterable[Sp
         extra = list(_with_kind(only))
         if only.folders:
             extra += _in_folder(only.base, only.folders[-1])[1]
-        if short[_without_number(only.base)] == 1:
-            extra.append(_without_number(only.base))
+        if short[shorter := _without_number(only.base)] == 1 and shorter != only.base:
+            extra += [shorter, *_with_kind(replace(only, base=shorter))]
         yield SpokenName(only.remote, only.base, tuple(dict.fromkeys([only.base, *extra])))
         return
     by_kind = _counted(parts.extension for parts in group)

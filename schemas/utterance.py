@@ -12,6 +12,7 @@ from schemas.caveats import may_be_misheard
 from schemas.closest import Closest
 from schemas.control import ANSWERS, CONTROLS, ControlIntent
 from schemas.corrections import corrected
+from schemas.folder_places import without_places
 from schemas.free_text import text_span
 from schemas.grammar import UNFINISHED, Frame, Grammar
 from schemas.guess import Guesses, guessed
@@ -37,6 +38,7 @@ from schemas.number_words import read_number
 from schemas.pronouns import Pronouns
 from schemas.repair import Repairs
 from schemas.request_model import RequestModel
+from schemas.retracing import retraced
 from schemas.spoken_name import folder_names, object_names
 from schemas.strangers import strangers
 from schemas.template import Template
@@ -198,9 +200,14 @@ class Matcher:
             return []
         return self._closest.brief(said, self._lexicons, limit)
 
-    def repaired(self, said: Sequence[str], heard: Sequence[str], limit: int, rivals: int) -> list[Reading]:
-        """The requests that a few misheard words make of `said`, and their rivals; see `Repairs.find`."""
-        return self._repairs.find(said, heard, self._lexicons, self._asked, limit, rivals)
+    def repaired(self, said: Sequence[str], hearings: Sequence[str], limit: int, rivals: int) -> list[Reading]:
+        """The requests that a few misheard words make of `said`, and their rivals; see `Repairs.find`.
+
+        What both recognisers heard denied is not repaired: "don zip" is a letter away from "don't zip".
+        """
+        if all(not _TAKING_BACK.isdisjoint(heard(text).words) for text in said[:2]):
+            return []
+        return self._repairs.find(said, hearings, self._lexicons, self._asked, limit, rivals)
 
     def _asked(self, text: str) -> Reading | None:
         """The task that a text clearly asks for, or to cancel, if it takes no free words: these would fit anything.
@@ -273,7 +280,7 @@ def _heard(
     for number, hypothesis in enumerate(sorted(hypotheses, key=lambda h: -h.log_prob)):
         whole = heard(hypothesis.text)
         if number < MAX_CORRECTED:
-            whole = corrected(whole, lexicons)
+            whole = without_places(retraced(corrected(whole, lexicons)), lexicons)
         # Both are laid out: "thanks" behind a command says nothing, but "say that again" needs its last word.
         for words in (whole.without_courtesy(), whole):
             if 0 < len(words.words) <= MAX_WORDS:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.template_catalog import load_catalog
+from schemas.corrections import corrected
+from schemas.folder_places import without_places
 from schemas.match import Hypothesis, MatchKind
+from schemas.retracing import retraced
+from schemas.small_words import words
 from schemas.utterance import Matcher
+from schemas.wording import heard
 
 ERRORS, ACCESS, LETTER = "s:logs/error-log.txt", "s:logs/access-log.txt", "s:mail/tax-letter.md"
+SMALL = words("no sorry wait not the make it that i mean two six log zip it for in wards")
 MATCHER = Matcher(load_catalog(), [ERRORS, ACCESS, LETTER])
 
 
@@ -28,8 +36,8 @@ MATCHER = Matcher(load_catalog(), [ERRORS, ACCESS, LETTER])
 )
 def test_the_last_name_counts(said: str, intent: str, slots: dict[str, str]) -> None:
     """Typed and heard; the sound is held against all that was said."""
-    for heard in (said, [Hypothesis(text=said, log_prob=-0.2)]):
-        match = MATCHER.match(heard)
+    for way in (said, [Hypothesis(text=said, log_prob=-0.2)]):
+        match = MATCHER.match(way)
         assert match.best is not None
         assert (match.kind, match.intent, match.best.slots) == (MatchKind.ACCEPT, intent, slots)
     assert match.best is not None
@@ -77,3 +85,70 @@ def test_words_to_look_for_and_a_pair_are_no_corrections() -> None:
     match = MATCHER.match("compare the error log with sorry the access log")
     assert match.best is not None
     assert (match.intent, match.best.slots) == ("compare", {"first": ERRORS, "second": ACCESS})
+
+
+@pytest.mark.parametrize(
+    ("said", "intent", "slots"),
+    [
+        ("zip not the error log but the tax letter", "compress", {"source": LETTER}),
+        ("zip the error log no wait not the error log the tax letter", "compress", {"source": LETTER}),
+        ("never mind the access log it's the error log i want a checksum of", "checksum", {"source": ERRORS}),
+        ("zip the error log wait make that the tax letter", "compress", {"source": LETTER}),
+        ("zip the error log no not the errors the tax letter", "compress", {"source": LETTER}),
+        ("do a checksum on the error log no my bad the access log", "checksum", {"source": ACCESS}),
+    ],
+)
+def test_who_says_which_one_is_not_meant_means_the_other_one(said: str, intent: str, slots: dict[str, str]) -> None:
+    """With or without a "no" before it, and where the wrong name was begun only."""
+    match = MATCHER.match(said)
+    assert match.best is not None
+    assert (match.kind, match.intent, match.best.slots) == (MatchKind.ACCEPT, intent, slots)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("look through the list for north no sorry for south gate", "look through the list for south gate"),
+        ("find me smith no not smith find jones in the list", "find jones in the list"),
+        ("the top three no make that the top nine words", "the top nine words"),
+        ("the top six no make it twelve words in the list", "the top twelve words in the list"),
+        ("zip the bud no hang on zip the list", "zip the list"),
+        ("the gist of the damp no sorry not the damp the floor levels", "the gist of the floor levels"),
+        ("search for sorry for the delay in the letter", None),
+        ("find no in the list", None),
+        ("count the words no wait don't count them", None),
+        ("zip it actually i want it later", None),
+    ],
+)
+def test_a_repair_goes_on_from_a_word_that_was_said_before(said: str, expected: str | None) -> None:
+    """Behind two words of taking back; one alone may be looked for."""
+    whole = heard(said)
+    assert retraced(whole).words == heard(expected or said).words
+    assert retraced(whole).origin == ("" if expected is None else said)
+
+
+@given(st.lists(st.sampled_from(sorted(SMALL))))
+def test_no_order_of_such_words_breaks_it(said: list[str]) -> None:
+    """What is left was said, in the order in which it was said."""
+    over = Matcher([], ["s:wards/night-log-2.log", "s:wards/zip.csv"])
+    whole = heard(" ".join(said))
+    left = iter(whole.words)
+    result = without_places(retraced(corrected(whole, over.lexicons)), over.lexicons)
+    assert all(word in left for word in result.words)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("zip the night feeds log from the wards please", "zip the night feeds log please"),
+        ("hash the night feeds over in the wards folder", "hash the night feeds"),
+        ("zip the rota in the wards", None),
+        ("zip the night feeds from the kitchen", None),
+        ("zip everything in the wards", None),
+        ("are the night feeds in", None),
+    ],
+)
+def test_the_folder_that_is_said_behind_a_file_of_its_own_says_nothing(said: str, expected: str | None) -> None:
+    """Not where the file is none of that folder, or where the folder tells two files apart."""
+    over = Matcher([], ["s:wards/night-feeds.log", "s:wards/rota.csv", "s:kitchen/rota.csv"])
+    assert without_places(heard(said), over.lexicons).words == heard(expected or said).words

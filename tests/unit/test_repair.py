@@ -27,7 +27,7 @@ def repaired(*said: str, heard: tuple[str, ...] = ()) -> list[Reading]:
     ("said", "wording", "intent"),
     [
         (
-            "We're running out of space, so would you can press the cold room log?",
+            "We're running out of space, so would you comb rest the cold room log?",
             "We're running out of space, so would you compress the cold room log?",
             "compress",
         ),
@@ -141,3 +141,9 @@ def test_a_cancel_that_no_form_has_is_none() -> None:
     assert all(one.intent != "cancel" for one in repaired(heard, heard=(heard,)))
     plain = "cancel the compression"
     assert any(one.intent == "cancel" for one in repaired(plain, heard=(plain,)))
+
+
+def test_what_both_recognisers_heard_denied_is_not_repaired() -> None:
+    """A letter less makes a request of "don't zip"; where one of them heard it only, it may have been misheard."""
+    assert not repaired("Don't zip the egg orders.", "Don't zip the egg orders.")
+    assert repaired("Don't hash some of the egg orders.", "The hash some of the egg orders.")

@@ -17,6 +17,7 @@ from benchmarks.matching import (
     Command,
     commands,
     fragments,
+    is_corrected,
     is_wrong_task,
     lines,
     matcher,
@@ -92,6 +93,7 @@ def test_cut_off_command_starts_no_other_task(which: str) -> None:
     wrong = [
         fragment
         for number, command in enumerate(commands(which))
+        if not is_corrected(over, command)
         for fragment in list(fragments(command))[number % step :: step]
         if is_wrong_task(over.match(fragment), command, templates)
     ]

@@ -13,7 +13,7 @@ from schemas.control import CONTROLS, ControlIntent
 from schemas.foreign import FOREIGN
 from schemas.match import Match, MatchKind, Reading, Reason
 from schemas.strangers import goes_on
-from voice.bot.verification import SURE_NATS, Weighed, plain_phrases, spellings, weighed
+from voice.bot.verification import SURE_NATS, Weighed, are_agreed, spellings, weighed
 from voice.services.hearing import Hearing
 
 #: Nats per token by which a sentence that is only like what was written may be less likely than that: in general, where
@@ -76,7 +76,7 @@ def brief(match: Match, found: Sequence[Weighed], written: Sequence[str], log_pr
     top = _alone(found)
     if top is None or top.nats > BRIEF_NATS or top.reading.score < BRIEF_LIKENESS:
         return match
-    if _are_agreed(written) and log_prob >= BRIEF_CLEAR:
+    if are_agreed(written) and log_prob >= BRIEF_CLEAR:
         return match
     return match if all(goes_on(top.reading.wording, text) for text in written if text) else _accepted(match, top)
 
@@ -86,7 +86,7 @@ def closest(match: Match, found: Sequence[Weighed], written: Sequence[str]) -> M
     top = _alone(found)
     if top is None:
         return match
-    most = CLOSEST_GAP_AGREED if _are_agreed(written) else CLOSEST_GAP
+    most = CLOSEST_GAP_AGREED if are_agreed(written) else CLOSEST_GAP
     # A cancel is read back before anything is done.
     if top.reading.intent in CONTROLS:
         is_read_back = top.reading.intent == ControlIntent.CANCEL
@@ -110,7 +110,7 @@ def repaired(match: Match, found: Sequence[Weighed], written: Sequence[str], *, 
     if top is None:
         return match
     bounds = (FURTHER_NATS, FURTHER_NATS_AGREED) if is_further else (REPAIRED_NATS, REPAIRED_NATS_AGREED)
-    most = bounds[_are_agreed(written)]
+    most = bounds[are_agreed(written)]
     if top.reading.is_as_written and not is_further:
         most = min(most, WRITTEN_NATS)
     return match if top.nats > most else _accepted(match, top)
@@ -136,12 +136,6 @@ def _alone(found: Sequence[Weighed]) -> Weighed | None:
         return None
     top, others = found[0], [one for one in found if one.reading.meaning != found[0].reading.meaning]
     return top if all(top.log_prob - one.log_prob >= LEAD for one in others) else None
-
-
-def _are_agreed(written: Sequence[str]) -> bool:
-    """Whether both recognisers wrote the same."""
-    texts = plain_phrases(written).texts
-    return len(texts) > len(set(texts))
 
 
 def _accepted(match: Match, top: Weighed) -> Match:

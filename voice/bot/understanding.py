@@ -219,7 +219,8 @@ class _Heard:
             return settled
         written = [self.hearing.text, again.text]
         weighing = verification.weigh(self.hearing, readings, written, self._words.templates)
-        return verification.verified(settled, self._noted(await _within(_WEIGHING_S, weighing) or [], is_further))
+        found = self._noted(await _within(_WEIGHING_S, weighing) or [], is_further)
+        return verification.verified(settled, found, written)
 
     async def _heard_further(self, unsure: Match, again: Hearing, least: int, *, answer_expected: bool) -> Match:
         """What the same sound is taken for when it is heard in other ways, if it may be a request at all.

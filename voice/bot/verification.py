@@ -26,6 +26,8 @@ from voice.services.hearing import Hearing, Weight
 #: Nats per token, summed over the models, by which a sentence may be less likely than what was written by itself: up to
 #: here it is what was said, from there on it is not.
 SURE_GAP, WRONG_GAP = 2.7, 6.0
+#: The same where both recognisers wrote the same: they seldom mishear alike.
+SURE_GAP_AGREED = 2.0
 #: The same over the whole sentence: in a long one a wrong name is a small part.
 SURE_NATS = 33.5
 #: Nats per token for the small model alone, with which what was accepted, but not word for word, is confirmed at once.
@@ -251,6 +253,12 @@ def _all_wordings(
     return [(reading, text) for reading in readings for text in wordings_of(reading, templates, written, share)]
 
 
+def are_agreed(written: Sequence[str]) -> bool:
+    """Whether two recognisers wrote the same."""
+    texts = plain_phrases(written).texts
+    return len(texts) > len(set(texts))
+
+
 def plain_phrases(texts: Sequence[str]) -> Phrases:
     """The texts without case and punctuation."""
     return Phrases.of([" ".join(_WORD.findall(text.lower())) for text in texts])
@@ -275,18 +283,24 @@ def weighed(best: Sequence[tuple[Reading, str]], weights: Sequence[Sequence[Weig
     return sorted(found.values(), key=lambda one: -one.log_prob)
 
 
-def verified(match: Match, found: Sequence[Weighed]) -> Match:
+def verified(match: Match, found: Sequence[Weighed], written: Sequence[str] = ()) -> Match:
     """The verdict of words and sound together.
 
     The likeliest task is accepted where the sound is sure of it and it does not contradict what was accepted by words;
     what was accepted by words and is not in the sound is asked back.
+
+    Args:
+        match: the verdict of the words.
+        found: what the sound says, likeliest first.
+        written: what the recognisers wrote.
     """
     if not found:
         return match
     top, best = found[0], match.best
     rivals = [one for one in found[1:] if one.reading.meaning != top.reading.meaning]
     is_alone = not rivals or top.log_prob - rivals[0].log_prob >= LEAST_LEAD
-    is_sure = top.gap <= SURE_GAP and top.nats <= SURE_NATS and top.reading.is_led and is_alone
+    most = SURE_GAP_AGREED if match.kind is not MatchKind.ACCEPT and are_agreed(written) else SURE_GAP
+    is_sure = top.gap <= most and top.nats <= SURE_NATS and top.reading.is_led and is_alone
     if match.kind is MatchKind.ACCEPT and best is not None and best.intent in CONTROLS:
         return match
     if is_sure and (match.kind is not MatchKind.ACCEPT or (best is not None and top.reading.meaning == best.meaning)):
