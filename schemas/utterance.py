@@ -205,7 +205,8 @@ class Matcher:
 
         What both recognisers heard denied is not repaired: "don zip" is a letter away from "don't zip".
         """
-        if all(not _TAKING_BACK.isdisjoint(heard(text).words) for text in said[:2]):
+        denied = (heard(text).words for text in said[:2])
+        if all(self._layouts.refuse(words) and not _TAKING_BACK.isdisjoint(words) for words in denied):
             return []
         return self._repairs.find(said, hearings, self._lexicons, self._asked, limit, rivals)
 
