@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from benchmarks.matching import LOOSE, Command, commands, fragments, lines, matcher
-from schemas.corrections import corrected
-from schemas.folder_places import without_places
 from schemas.guess import LEAST_NAME
 from schemas.match import MatchKind
 from schemas.mentions import mentions
 from schemas.request_model import NOTHING, masked
-from schemas.retracing import retraced
+from schemas.taken_back import as_meant
 from schemas.utterance import Matcher
 from schemas.wording import heard
 
@@ -72,7 +70,7 @@ def told(which: str, over: Matcher | None = None) -> Iterator[Sample]:
 
 def seen(over: Matcher, text: str) -> tuple[str, ...]:
     """What the model sees of a text."""
-    said = without_places(retraced(corrected(heard(text), over.lexicons)), over.lexicons).without_courtesy().words
+    said = as_meant(heard(text), over.lexicons).without_courtesy().words
     return masked(said, mentions(said, over.lexicons, LEAST_NAME))
 
 

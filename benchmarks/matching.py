@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.template_catalog import load_catalog
-from schemas.corrections import corrected
 from schemas.match import Hypothesis, Match, MatchKind
-from schemas.retracing import retraced
+from schemas.taken_back import as_meant
 from schemas.utterance import Matcher
 from schemas.wording import heard
 from voice.bot.requests import packaged_model
@@ -94,7 +93,7 @@ def fragments(command: Command) -> Iterator[str]:
 def is_corrected(over: Matcher, command: Command) -> bool:
     """Whether something is taken back in it: before that it asks for something else."""
     whole = heard(command.text)
-    return retraced(corrected(whole, over.lexicons)) is not whole
+    return as_meant(whole, over.lexicons) is not whole
 
 
 def is_wrong_task(match: Match, command: Command, templates: Iterable[str]) -> bool:

@@ -32,7 +32,7 @@ _TAKING_BACK = words(
 _COURTEOUS = words(
     """
     you possible alright right okay ok bother trouble needed necessary suits need nothing
-    may imposition convenient same mind so any poss hassle handy free
+    may imposition convenient hassle handy
     """
 )
 _MAY_BE_COURTEOUS, _SO_FAR = words("if when"), 6
@@ -224,7 +224,8 @@ def _is_held_up(behind: Sequence[str], known: Collection[str]) -> bool:
 
 def _asks_hence(behind: Sequence[str], known: Collection[str]) -> bool:
     """Whether something is asked for after all: "… but my hands are full so you zip it"."""
-    return "so" in behind and not set(known).isdisjoint(behind[list(behind).index("so") :])
+    asked = set(behind[list(behind).index("so") :]) if "so" in behind else set[str]()
+    return not asked.isdisjoint(known) and asked.isdisjoint(_TAKING_BACK | _NEGATIONS | _OTHERS | {_NO})
 
 
 def _is_intended(said: Sequence[str]) -> bool:

@@ -21,14 +21,21 @@ _TAKING = (
 )
 _ASIDE = "oh|well|it is|i should say|i want|i need|let us see|what am i saying|i tell a lie|silly me"
 #: "The wedding bookings, no, not the weddings, the rota".
-_NOT_THAT = r"(?: not (?:(?:the|my|our|that) )?(?!(?:the|my|our|that)\b)\w+)?"
+_NOT_THAT = r"(?: not (?:(?:the|my|our|that) )?(?!(?:the|my|our|that)\b)(?P<denied>\w+))?"
 _BETWEEN = re.compile(rf"(?:(?:but|oh|or|well) )*(?:{_TAKING})(?: (?:{_TAKING}|{_ASIDE}))*{_NOT_THAT}( \w+)??( \w+)?")
+#: Behind a name they tell something of it; and what may stand for one.
+_STATING, _POINTING = (
+    words("is are was were can has have had will would should stays looks seems"),
+    words("this those it"),
+)
 _MARKS = words("no sorry wait rather actually correction mean meant make hang hold scrap scratch not never")
 #: Before a name that is not meant, and between it and the one that is.
 _NOT_MEANT = re.compile(
     rf"(?:^| )((?:(?:{_TAKING}|oh|well|but) )*(?:not|never mind)(?: (?:the|my|our|that|whole|all))*)$"
 )
 _BUT = re.compile(r"(?:(?:i|we|you|want|need|meant|mean|it|is|but|just|only|sorry|no|yes|yeah|rather|instead) )*")
+#: "Not just this but that" takes nothing back; "just" is no word elsewhere.
+_NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
 #: May stand before the other name if it does before the first one.
 _PREPOSITIONS = words("with of in for from on and to")
 #: Behind them a name may be words to look for: "find letters, no reply in the error log".
@@ -42,7 +49,7 @@ def corrected(whole: Words, lexicons: Mapping[str, Lexicon]) -> Words:
 
     It is `whole` itself where there is none; then its `origin` is empty.
     """
-    if _MARKS.isdisjoint(whole.words) or len(whole.words) > MAX_WORDS:
+    if _MARKS.isdisjoint(whole.words) or len(whole.words) > MAX_WORDS or _NOT_ONLY.search(whole.text):
         return whole
     named = mentions(whole.words, lexicons, _LEAST_NAME)
     text, kept = whole.text, len(whole.words)
@@ -65,12 +72,15 @@ def _not_meant(said: Sequence[str], named: Sequence[Mention]) -> int | None:
     *before, one, other = named
     found = _NOT_MEANT.search(" ".join(said[: one.start]))
     between = " ".join(word for word in said[one.end : other.start] if word not in ARTICLES)
-    if found is None or _BUT.fullmatch(f"{between} ".lstrip()) is None:
+    is_same = one.found.value == other.found.value or not _STATING.isdisjoint(said[other.end : other.end + 1])
+    if found is None or is_same or _BUT.fullmatch(f"{between} ".lstrip()) is None:
         return None
     start = one.start - len(found[1].split())
-    # "The safety log, no, not the safety log, the error log"; "the safe, no, not the safety log, …".
-    if before and before[-1].end == start and before[-1].found.value in {one.found.value, other.found.value}:
-        return before[-1].start
+    # "The safety log, no, not the safety log, the error log"; "the safe, no, not the safety log, …". But "the folder
+    # without the safety log, the error log" names two.
+    if before:
+        is_again = before[-1].end == start and before[-1].found.value in {one.found.value, other.found.value}
+        return before[-1].start if is_again else None
     name = bare(" ".join(said[one.start : one.end])).split()
     begun = next((size for size in range(len(name), 0, -1) if [*said[max(0, start - size) : start]] == name[:size]), 0)
     return start - begun
@@ -78,10 +88,19 @@ def _not_meant(said: Sequence[str], named: Sequence[Mention]) -> int | None:
 
 def _takes_back(said: Sequence[str], one: Mention, other: Mention) -> bool:
     # An article is a part of the name, but "make that" is not one.
-    end = next(place for place in range(other.start, other.end) if said[place] not in ARTICLES)
+    if one.found.value == other.found.value or not _STATING.isdisjoint(said[other.end : other.end + 1]):
+        return False
+    end = next((place for place in range(other.start, other.end) if said[place] not in ARTICLES), other.start)
     found = _BETWEEN.fullmatch(" ".join(said[one.end : end]))
     if found is None:
         return False
-    small = [word.strip() for word in found.groups() if word]
+    denied = found["denied"]
+    if (
+        denied
+        and denied not in _POINTING
+        and not any(word.startswith(denied.rstrip("s")) for word in said[one.start : one.end])
+    ):
+        return False
+    small = [word.strip() for word in found.groups()[1:] if word]
     before = set(said[max(0, one.start - 2) : one.start])
     return all(word in ARTICLES or (word in _PREPOSITIONS and word in before) for word in small)

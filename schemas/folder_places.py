@@ -28,34 +28,36 @@ def without_places(whole: Words, lexicons: Mapping[str, Lexicon]) -> Words:
     if len(said) > MAX_WORDS:
         return whole
     for place in range(len(said) - 1, 0, -1):
-        if said[place] in _HOLDING and (end := _ends_behind(said, place, lexicons)) is not None:
-            begin = place
-            while said[begin - 1] in _WHERE:
-                begin -= 1
+        if said[place] in _HOLDING and (found := _place(said, place, lexicons)) is not None:
+            begin, end = found
             behind = text[whole.places[end - 1][1] :]
             text = f"{text[: whole.places[begin - 1][1]]}{behind}"
     return whole if text == whole.text else replace(heard(text), origin=whole.origin or whole.text)
 
 
-def _ends_behind(said: Sequence[str], place: int, lexicons: Mapping[str, Lexicon]) -> int | None:
-    """Where the name of a folder ends that begins behind `place`, if a file of that folder is named before it."""
+def _place(said: Sequence[str], place: int, lexicons: Mapping[str, Lexicon]) -> tuple[int, int] | None:
+    """From where to where the words say in which folder a file is, if a folder's name begins behind `place`."""
     start = place + 1
     while said[start : start + 1] and said[start] in ARTICLES:
         start += 1
     for end in range(min(start + _MAX_FOLDER_WORDS, len(said)), start, -1):
-        folders = lexicons["folder"].exactly(" ".join(said[start:end]))
-        if folders and _is_of(said, place, tuple(folders), lexicons["object"]):
-            return end + (said[end : end + 1] != () and said[end] in FOLDER)
+        name = " ".join(said[start:end])
+        folders = lexicons["folder"].exactly(name)
+        # "Find the fees in accounts" may be a search of a file of that name.
+        if folders and not lexicons["object"].exactly(name):
+            begin = _behind_file(said, place, tuple(folders), lexicons["object"])
+            is_called_folder = said[end : end + 1] != () and said[end] in FOLDER
+            return None if begin is None else (begin, end + is_called_folder)
     return None
 
 
-def _is_of(said: Sequence[str], place: int, folders: tuple[str, ...], objects: Lexicon) -> bool:
-    """Whether the words before `place` name one file, and it is in one of the folders."""
+def _behind_file(said: Sequence[str], place: int, folders: tuple[str, ...], objects: Lexicon) -> int | None:
+    """Where the one file of one of the folders that is named before `place` ends, with or without "over", "down"."""
     end = place
-    while end and said[end - 1] in _WHERE:
+    while True:
+        for start in range(max(0, end - MAX_NAME_WORDS), end):
+            if found := objects.exactly(bare(" ".join(said[start:end]))):
+                return end if len(found) == 1 and found[0].startswith(folders) else None
+        if not end or said[end - 1] not in _WHERE:
+            return None
         end -= 1
-    for start in range(max(0, end - MAX_NAME_WORDS), end):
-        found = objects.exactly(bare(" ".join(said[start:end])))
-        if found:
-            return len(found) == 1 and found[0].startswith(folders)
-    return False

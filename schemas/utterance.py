@@ -11,8 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from schemas.caveats import may_be_misheard
 from schemas.closest import Closest
 from schemas.control import ANSWERS, CONTROLS, ControlIntent
-from schemas.corrections import corrected
-from schemas.folder_places import without_places
 from schemas.free_text import text_span
 from schemas.grammar import UNFINISHED, Frame, Grammar
 from schemas.guess import Guesses, guessed
@@ -38,9 +36,9 @@ from schemas.number_words import read_number
 from schemas.pronouns import Pronouns
 from schemas.repair import Repairs
 from schemas.request_model import RequestModel
-from schemas.retracing import retraced
 from schemas.spoken_name import folder_names, object_names
 from schemas.strangers import strangers
+from schemas.taken_back import as_meant
 from schemas.template import Template
 from schemas.wording import Words, heard
 
@@ -205,8 +203,8 @@ class Matcher:
 
         What both recognisers heard denied is not repaired: "don zip" is a letter away from "don't zip".
         """
-        denied = (heard(text).words for text in said[:2])
-        if all(self._layouts.refuse(words) and not _TAKING_BACK.isdisjoint(words) for words in denied):
+        written = (heard(text).words for text in said[:2])
+        if all(self._layouts.refuse(words) and not _TAKING_BACK.isdisjoint(words) for words in written):
             return []
         return self._repairs.find(said, hearings, self._lexicons, self._asked, limit, rivals)
 
@@ -281,7 +279,7 @@ def _heard(
     for number, hypothesis in enumerate(sorted(hypotheses, key=lambda h: -h.log_prob)):
         whole = heard(hypothesis.text)
         if number < MAX_CORRECTED:
-            whole = without_places(retraced(corrected(whole, lexicons)), lexicons)
+            whole = as_meant(whole, lexicons)
         # Both are laid out: "thanks" behind a command says nothing, but "say that again" needs its last word.
         for words in (whole.without_courtesy(), whole):
             if 0 < len(words.words) <= MAX_WORDS:

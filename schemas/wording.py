@@ -50,7 +50,8 @@ _TAILS_LONGEST_FIRST = sorted((tuple(tail.split()) for tail in re.split(r"[;\n]"
 class Words:
     """The words of one utterance; ``places[i]`` is where word i stood in `text`, as (start, end).
 
-    `origin` is what was said, if these words are not: a name stands for a pronoun, or one that was taken back is gone.
+    `origin` is what was said, if these words are not: a name stands for a pronoun, or what was taken back is gone, or
+    the folder of a file.
     """
 
     text: str

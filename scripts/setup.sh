@@ -86,6 +86,7 @@ apt_install() {
     sleep 5
     waited=$((waited + 5))
   done
+  printf '%s\n' "$told"
   apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
 }
 

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.template_catalog import load_catalog
-from schemas.corrections import corrected
 from schemas.folder_places import without_places
 from schemas.match import Hypothesis, MatchKind
 from schemas.retracing import retraced
 from schemas.small_words import words
+from schemas.taken_back import as_meant
 from schemas.utterance import Matcher
 from schemas.wording import heard
+from voice.bot.requests import packaged_model
 
 ERRORS, ACCESS, LETTER = "s:logs/error-log.txt", "s:logs/access-log.txt", "s:mail/tax-letter.md"
 SMALL = words("no sorry wait not the make it that i mean two six log zip it for in wards")
@@ -133,7 +134,7 @@ def test_no_order_of_such_words_breaks_it(said: list[str]) -> None:
     over = Matcher([], ["s:wards/night-log-2.log", "s:wards/zip.csv"])
     whole = heard(" ".join(said))
     left = iter(whole.words)
-    result = without_places(retraced(corrected(whole, over.lexicons)), over.lexicons)
+    result = as_meant(whole, over.lexicons)
     assert all(word in left for word in result.words)
 
 
@@ -152,3 +153,69 @@ def test_the_folder_that_is_said_behind_a_file_of_its_own_says_nothing(said: str
     """Not where the file is none of that folder, or where the folder tells two files apart."""
     over = Matcher([], ["s:wards/night-feeds.log", "s:wards/rota.csv", "s:kitchen/rota.csv"])
     assert without_places(heard(said), over.lexicons).words == heard(expected or said).words
+
+
+WARDS = Matcher(
+    load_catalog(),
+    [ERRORS, ACCESS, LETTER, *(f"s:wards/{name}" for name in ("night-log.log", "sign.txt", "sign-up.txt"))],
+    packaged_model(),
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "zip the error log no not the error log",
+        "zip the error log no not the error log today",
+        "zip the error log no not the error log leave it alone",
+        "zip the night log in the wards no not the night log in the wards",
+        "zip the error log no wait i need the error log",
+        "zip the error log scrap that the error log can stay",
+        "zip the error log no wait the log is in use",
+        "zip the error log hang on no not tonight the access log",
+        "zip the error log wait not yet the access log is still open",
+        "zip not just the error log but the access log",
+        "zip the wards folder but not the error log the night log",
+        "zip the error log and hash the letter no wait zip the access log",
+        "i want the error log zipped if any space is left",
+    ],
+)
+def test_what_is_denied_or_excluded_is_not_done(said: str) -> None:
+    """Nor is half of what was asked for; in doubt it is asked back."""
+    assert WARDS.match(said).kind is not MatchKind.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("said", "slots"),
+    [
+        ("hash the sign-up in the wards", {"source": "s:wards/sign-up.txt"}),
+        ("zip the sign over in the wards", {"source": "s:wards/sign.txt"}),
+        ("find error in the tax letter no wait find log in the tax letter", {"phrase": "log", "source": LETTER}),
+    ],
+)
+def test_the_name_that_was_said_is_taken(said: str, slots: dict[str, str]) -> None:
+    """To its last word, and behind a second thought."""
+    match = WARDS.match(said)
+    assert match.best is not None
+    assert match.kind is not MatchKind.UNKNOWN
+    assert match.best.slots == slots
+
+
+def test_a_name_that_is_an_article_breaks_nothing() -> None:
+    """Behind a word of taking back it is only doubted."""
+    over = Matcher(load_catalog(), [ERRORS, "s:our.txt", "s:that.md", "s:this.md"])
+    for said in ("zip the error log no our", "zip the error log sorry that", "zip the error log make that this one"):
+        assert over.match(said).kind in MatchKind
+
+
+def test_words_of_taking_back_may_be_looked_for() -> None:
+    """Right behind the words of looking they are the text."""
+    assert retraced(heard("search the letter for no sorry for the delay")).origin == ""
+
+
+def test_a_file_may_be_called_like_a_folder() -> None:
+    """Then something is looked for in the file."""
+    over = Matcher(load_catalog(), ["s:accounts/fees.csv", "s:accounts.csv"])
+    match = over.match("find fees in accounts")
+    assert match.best is not None
+    assert match.best.slots == {"phrase": "fees", "source": "s:accounts.csv"}

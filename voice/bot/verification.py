@@ -304,7 +304,7 @@ def verified(match: Match, found: Sequence[Weighed], written: Sequence[str] = ()
     if match.kind is MatchKind.ACCEPT and best is not None and best.intent in CONTROLS:
         return match
     if is_sure and (match.kind is not MatchKind.ACCEPT or (best is not None and top.reading.meaning == best.meaning)):
-        said = max(_of_other_words(top, found), key=lambda one: one.by_words).reading
+        said = max(_of_other_words(top, found, most), key=lambda one: one.by_words).reading
         return match.model_copy(update={"kind": MatchKind.ACCEPT, "reason": Reason.CLEAR, "best": said})
     if match.kind is MatchKind.ACCEPT and best is not None:
         own = next((one for one in found if one.reading.meaning == best.meaning), None)
@@ -317,9 +317,9 @@ def verified(match: Match, found: Sequence[Weighed], written: Sequence[str] = ()
     return match
 
 
-def _of_other_words(top: Weighed, found: Sequence[Weighed]) -> list[Weighed]:
+def _of_other_words(top: Weighed, found: Sequence[Weighed], most: float) -> list[Weighed]:
     """The likeliest, and the same request with other words to look for, where the sound is as sure of it."""
     if not top.reading.has_text:
         return [top]
-    sure = (one for one in found if one.gap <= SURE_GAP and one.nats <= SURE_NATS and one.reading.is_led)
+    sure = (one for one in found if one.gap <= most and one.nats <= SURE_NATS and one.reading.is_led)
     return [one for one in sure if one.reading.meaning == top.reading.meaning and one.reading.has_text] or [top]
