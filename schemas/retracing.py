@@ -17,7 +17,7 @@ from schemas.wording import Words, heard
 _WEAK = r"(?:no|sorry|wait|actually|oh|well|hang on|hold on)"
 _STRONG = r"(?:i mean|i meant|make that|scrap that|scratch that|or rather)"
 _EDITING = re.compile(rf"\b(?:{_WEAK} (?:{_WEAK} )*(?:{_WEAK}|{_STRONG}|make it)|{_STRONG}|{_WEAK}(?= not )) ")
-#: Words of a repair, beside its article.
+#: Words of a repair, its article one of them.
 _LEAST_WORDS = 2
 #: With them most sentences go on: of these the next word must be the same as well.
 _COMMON = words("i it you we they he she is are that this there and so to have can could do not")
@@ -68,7 +68,7 @@ def _repair(head: tuple[str, ...], tail: tuple[str, ...]) -> tuple[int, int] | N
     begin, skipped = denied
     rest = tail[skipped:]
     lead = 1 if rest[:1] and rest[0] in ARTICLES else 0
-    if len(rest) < _LEAST_WORDS + lead or rest[lead + 1] in _STATING:
+    if len(rest) < _LEAST_WORDS or not _STATING.isdisjoint(rest[lead + 1 : lead + 2]):
         return None
     if is_number_word(rest[0]) and is_number_word(head[-1]):
         # "The top six, no, make it twelve": a number for a number, whatever comes before it.
