@@ -125,6 +125,8 @@ def main() -> None:
     """Learn and keep it."""
     path, words, known = shipped_folder() / MEANING, load(None), None
     if sys.argv[1:]:
+        if sys.argv[1] not in LEARNED:
+            sys.exit(f"{sys.argv[1]!r} is no set of commands that is learned; these are: {', '.join(LEARNED)}")
         taught = more_lessons(sys.argv[1])
         with np.load(path) as file:
             known = {name: file[name] for name in file.files if name not in {"labels", "marks"}}

@@ -12,7 +12,7 @@ from dataclasses import replace
 from schemas.layout import MAX_WORDS
 from schemas.lexicon import Lexicon, bare
 from schemas.mentions import Mention, mentions, with_names
-from schemas.small_words import ARTICLES, words
+from schemas.small_words import ARTICLES, PREDICATES, words
 from schemas.wording import Words, heard
 
 #: What takes a name back stands right behind it; then only a small word may follow, and the other name.
@@ -23,19 +23,14 @@ _ASIDE = "oh|well|it is|i should say|i want|i need|let us see|what am i saying|i
 #: "The wedding bookings, no, not the weddings, the rota".
 _NOT_THAT = r"(?: not (?:(?:the|my|our|that) )?(?!(?:the|my|our|that)\b)(?P<denied>\w+))?"
 _BETWEEN = re.compile(rf"(?:(?:but|oh|or|well) )*(?:{_TAKING})(?: (?:{_TAKING}|{_ASIDE}))*{_NOT_THAT}( \w+)??( \w+)?")
-#: Behind a name they tell something of it; and what may stand for one.
-_STATING, _POINTING = (
-    words("is are was were can has have had will would should stays looks seems"),
-    words("this those it"),
-)
+#: What may stand for a name.
+_POINTING = words("this those it")
 _MARKS = words("no sorry wait rather actually correction mean meant make hang hold scrap scratch not never")
 #: Before a name that is not meant, and between it and the one that is.
 _NOT_MEANT = re.compile(
     rf"(?:^| )((?:(?:{_TAKING}|oh|well|but) )*(?:not|never mind)(?: (?:the|my|our|that|whole|all))*)$"
 )
 _BUT = re.compile(r"(?:(?:i|we|you|want|need|meant|mean|it|is|but|just|only|sorry|no|yes|yeah|rather|instead) )*")
-#: "Not just this but that" takes nothing back; "just" is no word elsewhere.
-_NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
 #: May stand before the other name if it does before the first one.
 _PREPOSITIONS = words("with of in for from on and to")
 #: Behind them a name may be words to look for: "find letters, no reply in the error log".
@@ -49,7 +44,7 @@ def corrected(whole: Words, lexicons: Mapping[str, Lexicon]) -> Words:
 
     It is `whole` itself where there is none; then its `origin` is empty.
     """
-    if _MARKS.isdisjoint(whole.words) or len(whole.words) > MAX_WORDS or _NOT_ONLY.search(whole.text):
+    if _MARKS.isdisjoint(whole.words) or len(whole.words) > MAX_WORDS:
         return whole
     named = mentions(whole.words, lexicons, _LEAST_NAME)
     text, kept = whole.text, len(whole.words)
@@ -72,7 +67,7 @@ def _not_meant(said: Sequence[str], named: Sequence[Mention]) -> int | None:
     *before, one, other = named
     found = _NOT_MEANT.search(" ".join(said[: one.start]))
     between = " ".join(word for word in said[one.end : other.start] if word not in ARTICLES)
-    is_same = one.found.value == other.found.value or not _STATING.isdisjoint(said[other.end : other.end + 1])
+    is_same = one.found.value == other.found.value or not PREDICATES.isdisjoint(said[other.end : other.end + 1])
     if found is None or is_same or _BUT.fullmatch(f"{between} ".lstrip()) is None:
         return None
     start = one.start - len(found[1].split())
@@ -87,9 +82,9 @@ def _not_meant(said: Sequence[str], named: Sequence[Mention]) -> int | None:
 
 
 def _takes_back(said: Sequence[str], one: Mention, other: Mention) -> bool:
-    # An article is a part of the name, but "make that" is not one.
-    if one.found.value == other.found.value or not _STATING.isdisjoint(said[other.end : other.end + 1]):
+    if one.found.value == other.found.value or not PREDICATES.isdisjoint(said[other.end : other.end + 1]):
         return False
+    # An article belongs to the name, but the "that" of "make that" does not.
     end = next((place for place in range(other.start, other.end) if said[place] not in ARTICLES), other.start)
     found = _BETWEEN.fullmatch(" ".join(said[one.end : end]))
     if found is None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from schemas.number_words import is_number_word
-from schemas.small_words import ARTICLES, words
+from schemas.small_words import ARTICLES, PREDICATES, words
 from schemas.wording import Words, heard
 
 #: Two of the weak ones or one of the strong ones take back what was said; "sorry" alone may be looked for.
@@ -21,13 +21,10 @@ _EDITING = re.compile(rf"\b(?:{_WEAK} (?:{_WEAK} )*(?:{_WEAK}|{_STRONG}|make it)
 _LEAST_WORDS = 2
 #: With them most sentences go on: of these the next word must be the same as well.
 _COMMON = words("i it you we they he she is are that this there and so to have can could do not")
-#: Right behind them the words may be what is looked for; behind these something is told of what was named again.
+#: Right behind them the words may be what is looked for.
 _SEEKING = words("for word words phrase say says mention mentions")
-_STATING = words("is are was were can has have had will would should stays looks seems needs")
 #: Over them no repair reaches back: "zip this and hash that, no wait, zip the other".
 _JOINING = words("and then")
-#: "Not just this but that" takes nothing back; "just" is no word elsewhere.
-_NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
 #: Who corrects more than that is asked back.
 _MOST = 3
 
@@ -37,8 +34,6 @@ def retraced(whole: Words) -> Words:
 
     It is `whole` itself where there are none; otherwise its `origin` tells what was said.
     """
-    if _NOT_ONLY.search(whole.text):
-        return whole
     for _ in range(_MOST):
         anew = _retraced_once(whole)
         if anew is whole:
@@ -68,7 +63,7 @@ def _repair(head: tuple[str, ...], tail: tuple[str, ...]) -> tuple[int, int] | N
     begin, skipped = denied
     rest = tail[skipped:]
     lead = 1 if rest[:1] and rest[0] in ARTICLES else 0
-    if len(rest) < _LEAST_WORDS or not _STATING.isdisjoint(rest[lead + 1 : lead + 2]):
+    if len(rest) < _LEAST_WORDS or not PREDICATES.isdisjoint(rest[lead + 1 : lead + 2]):
         return None
     if is_number_word(rest[0]) and is_number_word(head[-1]):
         # "The top six, no, make it twelve": a number for a number, whatever comes before it.
@@ -79,7 +74,7 @@ def _repair(head: tuple[str, ...], tail: tuple[str, ...]) -> tuple[int, int] | N
     for place in range(len(head) - 1, -1, -1):
         same = _common(head[place:], rest[lead:])
         if same > (rest[lead] in _COMMON):
-            is_new = same < min(len(head) - place, len(rest) - lead) and rest[lead + same] not in _STATING
+            is_new = same < min(len(head) - place, len(rest) - lead) and rest[lead + same] not in PREDICATES
             return (place, skipped + lead) if is_new and _JOINING.isdisjoint(head[place:]) else None
     # "The gist of the damp, no, not the damp, the floor levels".
     return (begin, skipped + lead) if lead and begin < len(head) else None

@@ -38,6 +38,8 @@ STATING, HENCE = (
     words("is are has have feels feel looks look takes take seems seem and so was were got"),
     words("so please and just you to now"),
 )
+#: Right behind a name they tell something of it: "the access log | is full".
+PREDICATES = words("is are was were can has have had will would should stays looks seems needs")
 #: Somebody wishes for something to be done.
 WISHING = words(
     """

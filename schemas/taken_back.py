@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from schemas.corrections import corrected
@@ -10,7 +11,11 @@ from schemas.lexicon import Lexicon
 from schemas.retracing import retraced
 from schemas.wording import Words
 
+#: "Not just this but that" takes nothing back. "Just" counts for nothing elsewhere, so the text is asked.
+_NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
+
 
 def as_meant(whole: Words, lexicons: Mapping[str, Lexicon]) -> Words:
     """The words that count; `whole` itself where all do, otherwise its `origin` tells what was said."""
-    return without_places(retraced(corrected(whole, lexicons)), lexicons)
+    kept = whole if _NOT_ONLY.search(whole.text) else retraced(corrected(whole, lexicons))
+    return without_places(kept, lexicons)

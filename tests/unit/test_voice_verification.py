@@ -11,6 +11,7 @@ from schemas.match import Match, MatchKind, Reading, Reason
 from voice.bot import verification
 from voice.bot.verification import (
     SURE_GAP,
+    SURE_GAP_AGREED,
     SURE_NATS,
     WRONG_GAP,
     Weighed,
@@ -58,6 +59,20 @@ def test_a_doubt_that_remains_is_asked_about(gap: float, rival_log_prob: float) 
     mine, other = reading(), reading(source="access log")
     words = match(MatchKind.DOUBTFUL, mine, other)
     assert verification.verified(words, [weighed(mine, gap), weighed(other, 5.0, rival_log_prob)]) == words
+
+
+@pytest.mark.parametrize(
+    ("gap", "written", "expected"),
+    [
+        (SURE_GAP_AGREED, ["the slow one was worth it", "The slow one was worth it."], MatchKind.ACCEPT),
+        (SURE_GAP, ["the slow one was worth it", "The slow one was worth it."], MatchKind.DOUBTFUL),
+        (SURE_GAP, ["the slow one was worth it", "the slow one was word it"], MatchKind.ACCEPT),
+    ],
+)
+def test_what_both_recognisers_wrote_is_harder_to_overrule(gap: float, written: list[str], expected: MatchKind) -> None:
+    """Spelling and punctuation aside they seldom mishear alike."""
+    found = verification.verified(match(MatchKind.DOUBTFUL, reading()), [weighed(reading(), gap)], written)
+    assert found.kind is expected
 
 
 def test_a_wrong_name_in_a_long_sentence_is_no_small_matter() -> None:
