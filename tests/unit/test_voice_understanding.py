@@ -31,6 +31,8 @@ MATCHES = {
     "compress": Match(kind=MatchKind.UNKNOWN, reason=Reason.UNFINISHED, text="x"),
     "the weather": Match(kind=MatchKind.UNKNOWN, reason=Reason.NOTHING, text="x"),
 }
+OTHER = LOG.model_copy(update={"slots": {"source": "logs/other.txt"}, "meaning": ("compress", "logs/other.txt")})
+MATCHES["compress the other log"] = Match(kind=MatchKind.ACCEPT, reason=Reason.CLEAR, best=OTHER, text="x")
 #: What no words tell: the verb was misheard altogether.
 CLOSEST = {"comes the error lock": [LOG]}
 #: One word of it was misheard.
@@ -80,6 +82,7 @@ class _Ears:
         self.further: list[str] = []
         self.likely: dict[str, float] = {text: -1.0}
         self.further_looks = 0
+        self.weighed: list[str] = []
 
     async def look_again(self, pcm: bytes, heard: str) -> Look:
         self.looks += 1
@@ -95,6 +98,7 @@ class _Ears:
         return [self._weight(text) for text in texts]
 
     async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
+        self.weighed.extend(texts)
         return [self._weight(text) for text in texts]
 
     def _weight(self, text: str) -> Weight:
@@ -140,6 +144,17 @@ async def test_a_closer_look_that_settles_the_doubt_ends_the_wait() -> None:
     assert await understanding.closer_patience(_hearing("compass the error lock", ears)) == CLEAR
     assert await understanding.closer_patience(_hearing("compress the error log", ears)) is None
     assert ears.looks == 1
+
+
+async def test_what_the_better_model_wrote_word_for_word_needs_no_proof() -> None:
+    """Weighing costs as much again as the look; it is for words that fit a request only nearly, or two requests."""
+    ears = _Ears("compress the error log")
+    ears.go.set()
+    understanding = Understanding(_Words(), lambda: False)
+    assert await understanding.closer_patience(_hearing("the weather", ears)) == CLEAR
+    assert not ears.weighed
+    assert await understanding.closer_patience(_hearing("compress the other log", ears)) is not None
+    assert ears.weighed, "the small model wrote another request"
 
 
 async def test_words_that_were_followed_by_others_are_not_understood_to_the_end() -> None:

@@ -22,6 +22,7 @@ from pipecat.transports.base_transport import BaseTransport
 from voice.bot.gate import BargeInGate
 from voice.bot.intent import Intent
 from voice.bot.mouth import Mouth
+from voice.bot.silence import Pauses
 from voice.bot.turns import user_turns
 from voice.bot.understanding import Understanding
 from voice.services.turn_model import TurnModel
@@ -54,7 +55,8 @@ async def build_worker(
         gate = BargeInGate(understanding.is_command)
         understanding.listen_to(gate.take_hearing)
         # Loading a voice detector takes 30 ms, which other calls would hear.
-        params = await asyncio.to_thread(user_turns, speech.turn_model, understanding)
+        pauses = speech.stt if isinstance(speech.stt, Pauses) else None
+        params = await asyncio.to_thread(user_turns, speech.turn_model, understanding, pauses)
         user = LLMContextAggregatorPair(LLMContext(), user_params=params).user()
         middle = [speech.stt, gate, user, intent, mouth, speech.tts]
     return PipelineWorker(

@@ -13,7 +13,6 @@ from collections.abc import Coroutine
 from typing import Any, NamedTuple, Protocol, cast
 
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer
-from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import (
     Frame,
     TranscriptionFrame,
@@ -27,6 +26,7 @@ from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUser
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from voice.bot.silence import PauseDetector, Pauses
 from voice.services.hearing import Hearing, NothingHeardFrame, hearing_of
 from voice.services.turn_model import TurnModel
 
@@ -192,7 +192,7 @@ class PatientTurnStop(TurnAnalyzerUserTurnStopStrategy):
             await cast("_TaskMaker", self.task_manager).cancel_task(wait)
 
 
-def user_turns(model: TurnModel, judge: Judge) -> LLMUserAggregatorParams:
+def user_turns(model: TurnModel, judge: Judge, pauses: Pauses | None = None) -> LLMUserAggregatorParams:
     """Return the user aggregator's parameters for a new session.
 
     Loads a Silero VAD of its own (30 ms, it keeps state); call it off the event loop where that matters.
@@ -200,10 +200,11 @@ def user_turns(model: TurnModel, judge: Judge) -> LLMUserAggregatorParams:
     Args:
         model: SmartTurn, shared by all sessions.
         judge: judges by the words when a turn may end.
+        pauses: told of every silence before it is known to last.
     """
     stop = PatientTurnStop(model.analyzer(_STOP_S), judge)
     return LLMUserAggregatorParams(
-        vad_analyzer=SileroVADAnalyzer(),
+        vad_analyzer=PauseDetector(pauses),
         empty_user_turn=None,
         user_turn_stop_timeout=_EMPTY_TURN_S,
         user_turn_strategies=UserTurnStrategies(

@@ -199,7 +199,10 @@ class _Heard:
         choosing = verification.of_better_words(hearing, first, second, [hearing.text, again.text])
         second = await _within(_WEIGHING_S, choosing) or second
         settled = first if is_invented else settle(first, second)
-        held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
+        if not is_invented and _is_plain(first, second):
+            held = settled
+        else:
+            held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
         if held.kind is not MatchKind.ACCEPT and not is_invented:
             held = await self._proposed(held, again, [])
         if held.kind is not MatchKind.ACCEPT and not is_invented:
@@ -322,6 +325,13 @@ def _is_only_near(first: Match) -> bool:
         and not first.best.has_text
         and not first.best.is_as_written
     )
+
+
+def _is_plain(first: Match, second: Match) -> bool:
+    """Whether the better recogniser wrote a request word for word, and the small one no other: that needs no proof."""
+    if second.wants_second_look or second.best is None:
+        return False
+    return first.kind is not MatchKind.ACCEPT or first.best is None or first.best.meaning == second.best.meaning
 
 
 def _unconfirmed(first: Match) -> Match:

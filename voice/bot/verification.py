@@ -150,14 +150,20 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     if match.best is None or not readings or readings[0] != match.best or not match.best.is_led:
         return False
     wordings = _all_wordings(readings, templates, [hearing.text], MAX_WORDINGS // 2)
-    sketched = await hearing.sketch([*(s for _, text in wordings for s in spellings(text)), hearing.text])
+    sketched = await hearing.sketch([*(spellings(text)[0] for _, text in wordings), hearing.text])
     if sketched is None or is_shortened(match.best.wording, hearing.text):
         return False
-    own = max(2 * number for number, (of, _) in enumerate(wordings) if of is match.best) + 2
-    best = max(sketched[:own], key=lambda weight: weight.log_prob)
+    ranked = sorted(zip(sketched, wordings, strict=False), key=lambda pair: -pair[0].log_prob)
+    own = [(weight, text) for weight, (of, text) in ranked if of is match.best]
+    others = [(weight, text) for weight, (of, text) in ranked if of is not match.best]
+    # Only the likeliest of each are weighed in their other spelling.
+    nearest = [*own[:1], *others[:1]]
+    respelt = await hearing.sketch([spellings(text)[1] for _, text in nearest])
+    if respelt is None:
+        return False
+    best, *rival = [max(one, two, key=lambda w: w.log_prob) for (one, _), two in zip(nearest, respelt, strict=True)]
     gap = (sketched[-1].log_prob - best.log_prob) / (best.tokens + 1)
-    rival = max((weight.log_prob for weight in sketched[own:-1]), default=float("-inf"))
-    return gap <= QUICK_GAP and best.log_prob - rival >= LEAST_LEAD
+    return gap <= QUICK_GAP and all(best.log_prob - one.log_prob >= LEAST_LEAD for one in rival)
 
 
 async def of_better_words(hearing: Hearing, first: Match, second: Match, written: Sequence[str]) -> Match:

@@ -1,8 +1,8 @@
 """Speech to text in the pipeline: Pipecat's segmented service over the two Whisper models.
 
-Each segment between two pauses is looked at by the small model at once. The transcription's `result` is
-a `Hearing` for the whole turn so far; the better model looks only when somebody asks the hearing to.
-Silence and noise yield `NothingHeardFrame`, never a text.
+Each segment between two pauses is looked at by the small model, from the first moments of the pause on. The
+transcription's `result` is a `Hearing` for the whole turn so far; the better model looks only when somebody asks the
+hearing to. Silence and noise yield `NothingHeardFrame`, never a text.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.utils.time import time_now_iso8601
 
-from infra.log import get_logger
-from voice.services.errors import SpeechBusy
 from voice.services.hearing import (
     MAX_TURN_BYTES,
     Hearing,
@@ -29,9 +27,8 @@ from voice.services.hearing import (
     Weight,
     with_joined,
 )
+from voice.services.lookahead import Lookahead
 from voice.services.whisper_model import Listener
-
-_log = get_logger("voice.services.whisper")
 
 #: Seconds from the end of speech to its transcript that are not exceeded in 99 of 100 cases; the turn
 #: strategy waits this long for a transcript that is still on its way.
@@ -82,7 +79,7 @@ class WhisperSTT(SegmentedSTTService):
             ttfs_p99_latency=_P99_S,
             settings=STTSettings(model="whisper", language=None),
         )
-        self._first = first
+        self._ahead = Lookahead(first)
         self._ears = _TwoModels(first, second, hints)
         self._turn = TurnSound()
 
@@ -94,6 +91,20 @@ class WhisperSTT(SegmentedSTTService):
     def can_generate_metrics(self) -> bool:
         """Time per segment is measured."""
         return True
+
+    def silence_began(self) -> None:
+        """The voice has fallen silent, perhaps for good."""
+        if self._user_speaking:
+            self._ahead.begin(bytes(self._audio_buffer), self._turn.pcm() or b"")
+
+    def silence_broken(self) -> None:
+        """The voice goes on."""
+        self._ahead.drop()
+
+    async def cleanup(self) -> None:
+        """Let nothing outlive the session."""
+        await super().cleanup()
+        self._ahead.drop()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Begin a new turn's sound when the old turn is over."""
@@ -111,20 +122,14 @@ class WhisperSTT(SegmentedSTTService):
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Yield the transcription of one segment, or the news that nothing was said in it."""
         await self.start_processing_metrics()
-        look = await self._look(audio)
+        segment = self._ahead.claim(audio)
+        look = await self._ahead.look(segment)
         if look is None or not look.hypotheses:
             yield NothingHeardFrame()
         else:
-            hearing = await self._hear_turn(audio, look)
+            hearing = await self._hear_turn(segment, look)
             yield TranscriptionFrame(look.text, self._user_id, time_now_iso8601(), result=hearing)
         await self.stop_processing_metrics()
-
-    async def _look(self, pcm: bytes) -> Look | None:
-        try:
-            return await self._first.look(pcm)
-        except SpeechBusy as error:
-            _log.warning("speech_deadline", reason=str(error))
-            return None
 
     async def _hear_turn(self, segment: bytes, look: Look) -> Hearing:
         turn = self._turn
@@ -132,6 +137,6 @@ class WhisperSTT(SegmentedSTTService):
         pcm = turn.pcm()
         if turn.is_split:
             # The words on both sides of a pause help each other; only together are they the command.
-            whole = await self._look(pcm) if pcm else None
+            whole = await self._ahead.look(pcm) if pcm else None
             look = with_joined(whole or Look((), look.no_speech_prob), turn.joined())
         return Hearing(look, pcm, self._ears, on_discard=lambda: turn.drop(number))

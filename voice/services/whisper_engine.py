@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from infra.errors import ConfigurationError
 from voice.services.hearing import Hints
@@ -16,8 +17,9 @@ from voice.services.whisper_model import Listener, WhisperModel
 #: no_speech_prob from which a look is silence. Between all noises and all speech that were measured:
 #: tiny 0.83 and 0.41, base 0.59 and 0.53.
 _TINY_SILENCE, _BASE_SILENCE = 0.6, 0.55
-#: CPU threads: a second one gains nothing for tiny, and 38 % for base.
-_TINY_THREADS, _BASE_THREADS = 1, 2
+#: CPU threads: a second one gains nothing for tiny. It gains up to 38 % for base, where there is a core for it besides
+#: the small model's: the two are often at work side by side.
+_TINY_THREADS, _BASE_THREADS, _CORES_FOR_TWO = 1, 2, 3
 
 
 class WhisperEngine:
@@ -63,7 +65,8 @@ def _load(settings: SpeechSettings) -> tuple[WhisperModel, WhisperModel]:
     weights.install(models=(TINY, BASE))
     try:
         tiny = WhisperModel(weights.find(TINY), _TINY_SILENCE, _TINY_THREADS)
-        base = WhisperModel(weights.find(BASE), _BASE_SILENCE, _BASE_THREADS)
+        has_room = (os.cpu_count() or 1) >= _CORES_FOR_TWO
+        base = WhisperModel(weights.find(BASE), _BASE_SILENCE, _BASE_THREADS if has_room else 1)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"Recognising speech needs the package {error.name!r}; "

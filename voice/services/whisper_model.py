@@ -222,6 +222,12 @@ class Listener:
         self._model = model
         self._deadline_s = deadline_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._asked = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for an answer; what nobody wants any more may still run."""
+        return self._asked == 0
 
     async def look(self, pcm: bytes, hint: str = "", tempo: float = 1.0) -> Look:
         """Decode without blocking the event loop; one that is cancelled while it waits never runs.
@@ -240,11 +246,14 @@ class Listener:
         return await self._run(partial(self._model.weigh, pcm, texts))
 
     async def _run(self, work: Callable[[], T]) -> T:
+        self._asked += 1
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except TimeoutError as error:
             raise SpeechBusy(self._name, self._deadline_s) from error
+        finally:
+            self._asked -= 1
 
     def close(self) -> None:
         """Drop what waits; a look that runs ends by itself. Safe to call twice."""
