@@ -24,7 +24,6 @@ import psutil
 
 from tests.doubles.call_client import CallClient, call
 from tests.doubles.voice_system import VOICES, People, VoiceSystem, running_system
-from voice.services.hearing import Hint
 from voice.services.registry import SpeechSettings
 from voice.services.whisper_engine import open_whisper
 
@@ -140,13 +139,12 @@ async def connect_browser(system: VoiceSystem, people: People, times: int) -> di
 
 async def floor(people: People, models: Path, texts: Sequence[str]) -> dict[str, Any]:
     """The voice detector's silence, and the bare recogniser on the same sound."""
-    engine = await open_whisper(SpeechSettings(models_dir=models))
-    service: Any = engine.make(lambda _: Hint())
+    engine: Any = await open_whisper(SpeechSettings(models_dir=models))
     taken_ms: list[float] = []
     for text in texts:
         for voice in VOICES:
             begun_s = time.monotonic()
-            await service._first.look(people.say(text, voice=voice))
+            await engine._first.look(people.say(text, voice=voice))
             taken_ms.append(1000 * (time.monotonic() - begun_s))
     await engine.close()
     decode = spread(taken_ms)
