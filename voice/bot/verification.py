@@ -39,7 +39,8 @@ _SMALL_SHARE = 0.25
 #: Meanings that are held against the sound, wordings of all of them, and how many of each are weighed by both models: a
 #: text takes the small model 5 to 20 ms and the other one 15 to 45.
 MAX_READINGS, MAX_WORDINGS, MAX_WEIGHED = 3, 20, 2
-#: Wordings by which the small model alone confirms: of 138 spoken requests that it may confirm, 103 with 10, 102 with 6.
+#: Wordings by which the small model alone confirms: of 138 spoken requests that it may confirm, 103 with 10 of them and
+#: 102 with 6.
 MAX_QUICK_WORDINGS = 6
 #: Score of a meaning from which it is worth asking the sound.
 LEAST_SCORE = 58.0
