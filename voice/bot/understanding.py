@@ -183,15 +183,12 @@ class _Heard:
         first = self._words.understand(hearing.hypotheses, answer_expected=answer_expected)
         if not first.wants_second_look:
             return first
-        # The two models work side by side.
-        looking = asyncio.create_task(_looked_at_again(hearing))
         if _is_only_near(first) and verification.undisputed(first, [hearing.text]) is first:
-            if await _within(_WEIGHING_S, verification.confirms(hearing, first, templates)):
-                looking.cancel()
+            # Three of four are confirmed, and sooner where the better model is not at work beside it.
+            confirming = verification.confirms(hearing, first, templates)
+            if await _within(_WEIGHING_S, confirming):
                 return first
-        else:
-            await _within(_WEIGHING_S, verification.sketch(hearing, verification.readings_of(first), templates))
-        again = await looking
+        again = await self._looked_again(first)
         if again is None or not again.hypotheses:
             return _unconfirmed(first)
         second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
@@ -214,6 +211,13 @@ class _Heard:
             held = await self._said_briefly(held, again)
         held = verification.uncontradicted(held, first, second)
         return verification.undisputed(held, [hearing.text, again.text])
+
+    async def _looked_again(self, first: Match) -> Hearing | None:
+        """The second look; beside it the small model sketches what will be held against the sound."""
+        looking = asyncio.create_task(_within(_SECOND_LOOK_S, self.hearing.second_look()))
+        readings = verification.readings_of(first)
+        await _within(_WEIGHING_S, verification.sketch(self.hearing, readings, self._words.templates))
+        return await looking
 
     async def _held_against_sound(
         self, settled: Match, readings: Sequence[Reading], again: Hearing, *, is_further: bool = False
@@ -340,10 +344,6 @@ def _unconfirmed(first: Match) -> Match:
     if first.kind is MatchKind.ACCEPT and is_unsure:
         return first.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
     return first
-
-
-async def _looked_at_again(hearing: Hearing) -> Hearing | None:
-    return await _within(_SECOND_LOOK_S, hearing.second_look())
 
 
 async def _within(limit_s: float, work: Awaitable[T]) -> T | None:
