@@ -18,12 +18,13 @@ from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED, Patience
 from voice.bot.verification import Weighed
 from voice.services.hearing import Hearing, Look
 
-#: Seconds that a second look may take; after that the first one has to do.
-_SECOND_LOOK_S = 3.0
+#: Seconds that a second look may take; after that the first one has to do. These bounds are for a machine that is
+#: overloaded: where it is only slow, an answer that is late is better than one that is asked back.
+_SECOND_LOOK_S = 4.0
 #: The same for holding what may have been meant against the sound.
-_WEIGHING_S = 1.5
+_WEIGHING_S = 3.0
 #: The same for all further looks, and for all that comes of them.
-_FURTHER_LOOKS_S, _FURTHER_S = 2.0, 6.0
+_FURTHER_LOOKS_S, _FURTHER_S = 4.0, 9.0
 #: What only the second look understood needs this average log probability when it has no more words than this:
 #: "uh huh" was written as "That's all" at -1.2, real short answers stayed above -1.0.
 _FEW_WORDS, _SURE_LOG_PROB = 3, -1.0
