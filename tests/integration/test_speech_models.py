@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import ErrorFrame, TTSAudioRawFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import run_test
@@ -22,6 +23,7 @@ from pipecat.tests.utils import run_test
 from tests.conftest import need
 from voice.bot.gate import BargeInGate
 from voice.bot.hints import sentence_with
+from voice.bot.silence import PauseDetector
 from voice.services.errors import VoiceDied
 from voice.services.hearing import Hearing
 from voice.services.piper_engine import PiperEngine, open_piper
@@ -135,6 +137,42 @@ async def test_a_pause_inside_a_command_is_heard_through(looks: tuple[Listener, 
     head, tail = _spoken("slt", "please count the words"), _spoken("slt", "in the annual report")
     look = await looks[0].look(head + bytes(2 * RATE_HZ) + tail)
     assert _letters("please count the words in the annual report") in {_letters(text) for text, _ in look.hypotheses}
+
+
+class _Silences:
+    """Notes when it is told of silences."""
+
+    def __init__(self) -> None:
+        self.began_at: list[int] = []
+        self.broken_at: list[int] = []
+        self.tick = 0
+
+    def silence_began(self) -> None:
+        self.began_at.append(self.tick)
+
+    def silence_broken(self) -> None:
+        self.broken_at.append(self.tick)
+
+
+@pytest.mark.parametrize("voice_name", VOICES)
+async def test_the_end_of_speech_is_told_before_it_is_certain(voice_name: str) -> None:
+    """With the detector's own weights: at least a tenth of a second earlier, and nothing is told of silence."""
+    told = _Silences()
+    detector = PauseDetector(told)
+    detector.set_sample_rate(RATE_HZ)
+    tick = 2 * RATE_HZ // 50
+    pcm = bytes(RATE_HZ) + _spoken(voice_name, "please count the words in the annual report") + bytes(2 * RATE_HZ)
+    ended_at = 0
+    before = VADState.QUIET
+    for start in range(0, len(pcm) - tick, tick):
+        told.tick += 1
+        state = await detector.analyze_audio(pcm[start : start + tick])
+        if state is VADState.QUIET and before is VADState.STOPPING:
+            ended_at = told.tick
+        before = state
+    await detector.cleanup()
+    assert ended_at - told.began_at[-1] >= 5, "ticks of 20 ms"
+    assert len(told.began_at) == len(told.broken_at) + 1
 
 
 def _cough(bursts: int) -> np.ndarray:
