@@ -11,10 +11,8 @@ from typing import Protocol, runtime_checkable
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADState
 
-#: Seconds of silence that are told. A window of the detector is 32 ms, and between the sounds of a word one alone is
-#: often silent.
-TOLD_AFTER_S = 0.04
-_BYTES_PER_SAMPLE = 2
+#: Windows of the detector, 32 ms each, that are silent when it is told: inside a word one alone often is.
+TOLD_AFTER = 2
 
 
 @runtime_checkable
@@ -40,23 +38,25 @@ class PauseDetector(SileroVADAnalyzer):
     def __init__(self, pauses: Pauses | None = None) -> None:
         super().__init__()
         self._pauses = pauses
-        self._silent_bytes = 0
+        self._silent = 0
         self._is_told = False
 
     async def analyze_audio(self, buffer: bytes) -> VADState:
         """Take mono PCM16 at the analyzer's rate; the state after it."""
         state = await super().analyze_audio(buffer)
         if self._pauses is not None:
-            self._tell(state, len(buffer), self._pauses)
+            self._tell(state, self._pauses)
         return state
 
-    def _tell(self, state: VADState, fresh_bytes: int, pauses: Pauses) -> None:
-        if state is VADState.STOPPING:
-            self._silent_bytes += fresh_bytes
-            if not self._is_told and self._silent_bytes >= TOLD_AFTER_S * self.sample_rate * _BYTES_PER_SAMPLE:
-                self._is_told = True
-                pauses.silence_began()
-            return
-        if self._is_told and state is VADState.SPEAKING:
+    def _tell(self, state: VADState, pauses: Pauses) -> None:
+        silent = self._vad_stopping_count if state is VADState.STOPPING else 0
+        # A buffer may hold several windows, and a sound between two silences.
+        is_broken = state is VADState.SPEAKING or 0 < silent < self._silent
+        if self._is_told and is_broken:
             pauses.silence_broken()
-        self._silent_bytes, self._is_told = 0, False
+        if is_broken or state is not VADState.STOPPING:
+            self._is_told = False
+        self._silent = silent
+        if not self._is_told and silent >= TOLD_AFTER:
+            self._is_told = True
+            pauses.silence_began()

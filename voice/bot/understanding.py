@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from schemas.control import CONTROLS
 from schemas.match import Match, MatchKind, Reading, Reason
 from schemas.template import Template
-from voice.bot import proposals, verification
+from voice.bot import proposals, verdicts, verification
 from voice.bot.turns import CLEAR, DOUBTFUL, UNFINISHED, Patience
 from voice.bot.verification import Weighed
 from voice.services.hearing import Hearing, Look
@@ -25,13 +25,12 @@ _SECOND_LOOK_S = 4.0
 _WEIGHING_S = 3.0
 #: The same for all further looks, and for all that comes of them.
 _FURTHER_LOOKS_S, _FURTHER_S = 4.0, 9.0
-#: What only the second look understood needs this average log probability when it has no more words than this:
-#: "uh huh" was written as "That's all" at -1.2, real short answers stayed above -1.0.
-_FEW_WORDS, _SURE_LOG_PROB = 3, -1.0
+#: The same for the small model alone, which needs a tenth of it.
+_CONFIRMING_S = 1.0
+#: The same for all of it together. What is found out by then is what there is.
+_UNDERSTANDING_S = 14.0
 #: Further looks that must agree where the first ones heard half of a request.
 _AGREED = 2
-#: Average log probability below which a further look is garbled, if those that heard what is done are surer by so much.
-_GARBLED_LOG_PROB, _SURER = -0.9, 0.6
 
 T = TypeVar("T")
 
@@ -157,6 +156,7 @@ class _Heard:
         self._answer_expected = False
         # How likely each meaning is whose sentences were weighed, those of what nothing here does among them.
         self._known: dict[tuple[str, ...], float] = {}
+        self._ends_at_s = 0.0
 
     def begin(self, *, answer_expected: bool) -> asyncio.Task[Match]:
         """Begin to understand it, unless that was begun under the same expectation."""
@@ -180,26 +180,26 @@ class _Heard:
 
     async def _understand(self, *, answer_expected: bool) -> Match:
         """The first look; where it is doubtful, the second, and what the sound says of both."""
+        self._ends_at_s = asyncio.get_running_loop().time() + _UNDERSTANDING_S
         hearing, templates = self.hearing, self._words.templates
         first = self._words.understand(hearing.hypotheses, answer_expected=answer_expected)
         if not first.wants_second_look:
             return first
-        if _is_only_near(first) and verification.undisputed(first, [hearing.text]) is first:
+        if verdicts.is_only_near(first) and verification.undisputed(first, [hearing.text]) is first:
             # Three of four are confirmed, and sooner where the better model is not at work beside it.
             confirming = verification.confirms(hearing, first, templates)
-            if await _within(_WEIGHING_S, confirming):
+            if await self._within(_CONFIRMING_S, confirming):
                 return first
         again = await self._looked_again(first)
         if again is None or not again.hypotheses:
-            return _unconfirmed(first)
+            return verdicts.unconfirmed(first)
         second = self._words.understand(again.hypotheses, answer_expected=answer_expected)
-        is_invented = first.kind is MatchKind.UNKNOWN and not _is_sure(again)
+        is_invented = first.kind is MatchKind.UNKNOWN and not verdicts.is_sure(again)
         choosing = verification.of_better_words(hearing, first, second, [hearing.text, again.text])
-        second = await _within(_WEIGHING_S, choosing) or second
-        settled = first if is_invented else settle(first, second)
-        if not is_invented and _is_plain(first, second):
-            held = settled
-        else:
+        second = await self._within(_WEIGHING_S, choosing) or second
+        settled = first if is_invented else verdicts.settle(first, second)
+        held = settled
+        if is_invented or not await self._is_plain(first, second, again):
             held = await self._held_against_sound(settled, verification.readings_of(settled, first, second), again)
         if held.kind is not MatchKind.ACCEPT and not is_invented:
             held = await self._proposed(held, again, [])
@@ -207,18 +207,26 @@ class _Heard:
             # Half of a request must not become another one.
             least = _AGREED if Reason.UNFINISHED in {first.reason, second.reason} else 0
             further = self._heard_further(held, again, least, answer_expected=answer_expected)
-            held = await _within(_FURTHER_S, further) or held
-        if not answer_expected and _may_be_brief(held, first, second):
+            held = await self._within(_FURTHER_S, further) or held
+        if not answer_expected and verdicts.may_be_brief(held, first, second):
             held = await self._said_briefly(held, again)
         held = verification.uncontradicted(held, first, second)
         return verification.undisputed(held, [hearing.text, again.text])
 
     async def _looked_again(self, first: Match) -> Hearing | None:
         """The second look; beside it the small model sketches what will be held against the sound."""
-        looking = asyncio.create_task(_within(_SECOND_LOOK_S, self.hearing.second_look()))
+        looking = asyncio.create_task(self._within(_SECOND_LOOK_S, self.hearing.second_look()))
         readings = verification.readings_of(first)
-        await _within(_WEIGHING_S, verification.sketch(self.hearing, readings, self._words.templates))
+        await self._within(_WEIGHING_S, verification.sketch(self.hearing, readings, self._words.templates))
         return await looking
+
+    async def _is_plain(self, first: Match, second: Match, again: Hearing) -> bool:
+        """Whether the better model wrote a request word for word and nothing speaks against it: it is not weighed."""
+        written = [self.hearing.text, again.text]
+        alone = self._words.understand(again.hypotheses[:1], answer_expected=self._answer_expected)
+        if not verdicts.is_plain(first, second, alone) or self._words.forbids(written):
+            return False
+        return bool(await self._within(_WEIGHING_S, verification.bears_out(self.hearing, again.text)))
 
     async def _held_against_sound(
         self, settled: Match, readings: Sequence[Reading], again: Hearing, *, is_further: bool = False
@@ -227,7 +235,7 @@ class _Heard:
             return settled
         written = [self.hearing.text, again.text]
         weighing = verification.weigh(self.hearing, readings, written, self._words.templates)
-        found = self._noted(await _within(_WEIGHING_S, weighing) or [], is_further)
+        found = self._noted(await self._within(_WEIGHING_S, weighing) or [], is_further)
         return verification.verified(settled, found, written)
 
     async def _heard_further(self, unsure: Match, again: Hearing, least: int, *, answer_expected: bool) -> Match:
@@ -255,7 +263,7 @@ class _Heard:
         if held.kind is MatchKind.ACCEPT and held.best is not None and agreed[held.best.meaning] < least:
             return unsure
         # Each of them may say that it is something else.
-        clear = _clear(looks, found, held)
+        clear = verdicts.clear(looks, found, held)
         held = verification.uncontradicted(
             held, *(match for look, match in zip(looks, found, strict=True) if look in clear)
         )
@@ -275,7 +283,7 @@ class _Heard:
         if match.kind is MatchKind.ACCEPT and not (is_control and await self._is_about_names(written)):
             return match
         repairing = asyncio.to_thread(self._words.repaired, said, heard)
-        sentences = await _within(_WEIGHING_S, repairing) or []
+        sentences = await self._within(_WEIGHING_S, repairing) or []
         found = await self._weighed(sentences, written, is_further)
         return proposals.repaired(unsure, found, written, is_further=is_further)
 
@@ -286,7 +294,7 @@ class _Heard:
         if not proposed or await self._is_about_names(written):
             return unsure
         weighing = proposals.weigh(self.hearing, proposed, written, is_ended=True)
-        found = await _within(_WEIGHING_S, weighing) or []
+        found = await self._within(_WEIGHING_S, weighing) or []
         return proposals.brief(unsure, found, written, again.hypotheses[0][1])
 
     async def _is_about_names(self, said: Sequence[str]) -> bool:
@@ -296,7 +304,16 @@ class _Heard:
         if not sentences:
             return []
         weighing = proposals.weigh(self.hearing, sentences, written)
-        return self._noted(await _within(_WEIGHING_S, weighing) or [], is_further)
+        return self._noted(await self._within(_WEIGHING_S, weighing) or [], is_further)
+
+    async def _within(self, limit_s: float, work: Awaitable[T]) -> T | None:
+        """What `work` gives, or None where it takes longer than `limit_s` seconds, or than there is time at all."""
+        left_s = self._ends_at_s - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(max(0.0, min(limit_s, left_s))):
+                return await work
+        except TimeoutError:
+            return None
 
     def _noted(self, found: list[Weighed], is_further: bool) -> list[Weighed]:
         """The same, but nothing where something else that was weighed before is nearly as likely."""
@@ -319,76 +336,3 @@ def _patience_for(match: Match) -> Patience:
     if match.reason is Reason.UNFINISHED:
         return UNFINISHED
     return CLEAR if match.kind is MatchKind.ACCEPT else DOUBTFUL
-
-
-def _is_only_near(first: Match) -> bool:
-    """Whether it was accepted with a word that is only near to the one that was wanted, and holds no free text."""
-    return (
-        first.kind is MatchKind.ACCEPT
-        and first.best is not None
-        and not first.best.is_literal
-        and not first.best.has_text
-        and not first.best.is_as_written
-    )
-
-
-def _is_plain(first: Match, second: Match) -> bool:
-    """Whether the better recogniser wrote a request word for word, and the small one no other: that needs no proof."""
-    if second.wants_second_look or second.best is None:
-        return False
-    return first.kind is not MatchKind.ACCEPT or first.best is None or first.best.meaning == second.best.meaning
-
-
-def _unconfirmed(first: Match) -> Match:
-    """The verdict of the first look alone: what it took for a word that was only near is asked back."""
-    is_unsure = first.best is not None and (not first.best.is_literal or first.best.is_as_written)
-    if first.kind is MatchKind.ACCEPT and is_unsure:
-        return first.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
-    return first
-
-
-async def _within(limit_s: float, work: Awaitable[T]) -> T | None:
-    """What `work` gives, or None where it takes longer than `limit_s` seconds."""
-    try:
-        async with asyncio.timeout(limit_s):
-            return await work
-    except TimeoutError:
-        return None
-
-
-def _is_sure(again: Hearing) -> bool:
-    """Whether the better recogniser alone may be believed: hums and coughs it writes as short words, but unsurely."""
-    text, log_prob = again.hypotheses[0]
-    return len(text.split()) > _FEW_WORDS or log_prob >= _SURE_LOG_PROB
-
-
-def _may_be_brief(held: Match, *looks: Match) -> bool:
-    """Whether nothing was understood, or only that something of the kind was asked for."""
-    if held.kind is MatchKind.ACCEPT or any(look.reason is Reason.UNFINISHED for look in looks):
-        return False
-    return held.best is None or held.best.intent in CONTROLS
-
-
-def _clear(looks: Sequence[Look], found: Sequence[Match], held: Match) -> list[Look]:
-    """The looks that may object to what is held: not those that are garbled beside the ones that heard the same."""
-    meaning = held.best.meaning if held.best is not None else ()
-    same = [
-        _log_prob(look)
-        for look, match in zip(looks, found, strict=True)
-        if match.best and match.best.meaning == meaning
-    ]
-    least = min(_GARBLED_LOG_PROB, max(same) - _SURER) if same else float("-inf")
-    return [look for look in looks if _log_prob(look) >= least]
-
-
-def _log_prob(look: Look) -> float:
-    return look.hypotheses[0][1] if look.hypotheses else float("-inf")
-
-
-def settle(first: Match, second: Match) -> Match:
-    """The verdict of two looks: the better recogniser decides, but an act that it does not confirm is asked back."""
-    if second.kind is MatchKind.ACCEPT or first.kind is MatchKind.UNKNOWN:
-        return second
-    if first.kind is MatchKind.ACCEPT:
-        return first.model_copy(update={"kind": MatchKind.DOUBTFUL, "reason": Reason.UNSURE})
-    return second if second.kind is MatchKind.DOUBTFUL else first

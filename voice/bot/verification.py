@@ -169,6 +169,15 @@ async def confirms(hearing: Hearing, match: Match, templates: Mapping[str, Templ
     return gap <= QUICK_GAP and all(best.log_prob - one.log_prob >= LEAST_LEAD for one in rival)
 
 
+async def bears_out(hearing: Hearing, text: str) -> bool:
+    """Whether the small model thinks it possible, though it wrote something else, that `text` was said."""
+    sketched = await hearing.sketch([text, hearing.text])
+    if sketched is None:
+        return False
+    said, own = sketched
+    return (own.log_prob - said.log_prob) / (said.tokens + 1) <= WRONG_GAP
+
+
 async def of_better_words(hearing: Hearing, first: Match, second: Match, written: Sequence[str]) -> Match:
     """The second of two looks at one request, or the first where only the words to look for differ and its fit better.
 

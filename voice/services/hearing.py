@@ -242,7 +242,7 @@ class Hearing:
 
     def release(self) -> None:
         """Let the sound go; a second look that is under way still ends. Safe to call twice."""
-        self._pcm = None
+        self._pcm = self._ears = None
 
 
 def hearing_of(frame: TranscriptionFrame) -> Hearing:

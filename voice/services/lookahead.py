@@ -2,7 +2,7 @@
 
 The voice detector waits a fifth of a second before it calls speech ended, and nearly always it has. What the
 recogniser makes of the sound up to the silence is the same before and after that wait, so the wait is used. Speech that
-goes on makes the work worthless, so only a model that nobody waits for takes it on.
+goes on makes the work worthless, so only a model that has nothing else to do takes it on.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ import asyncio
 from infra.log import get_logger
 from voice.services.errors import SpeechBusy
 from voice.services.hearing import Look
+from voice.services.mel import SAMPLE_RATE_HZ
 from voice.services.whisper_model import Listener
 
 _log = get_logger("voice.services.lookahead")
+
+#: Bytes of PCM16 from which on nothing is decoded ahead: beyond 11.5 s a look takes three times as long.
+_MAX_BYTES = 11 * SAMPLE_RATE_HZ * 2
 
 
 class Lookahead:
@@ -26,36 +30,70 @@ class Lookahead:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._segment = b""
-        self._looks: dict[bytes, asyncio.Task[Look | None]] = {}
+        self._guess: Guess | None = None
 
     def begin(self, segment: bytes, before: bytes) -> None:
-        """Decode what was said since the last pause, and the whole turn with it.
+        """Decode what was said since the last pause, and then the whole turn with it.
 
         Args:
             segment: PCM16 up to now.
             before: the turn's earlier segments; empty where there are none.
         """
         self.drop()
-        if self._listener.is_idle:
-            self._segment = segment
-            wanted = dict.fromkeys((segment, before + segment))
-            self._looks = {pcm: asyncio.create_task(self._decode(pcm)) for pcm in wanted}
+        if self._listener.is_idle and len(segment) <= _MAX_BYTES:
+            self._guess = Guess(self._listener, segment)
+            self._guess.begin(before)
 
     def drop(self) -> None:
         """Speech goes on: what waits never runs, what runs is for nothing. Safe to call twice."""
-        for task in self._looks.values():
-            task.cancel()
-        self._segment, self._looks = b"", {}
+        guess, self._guess = self._guess, None
+        if guess is not None:
+            guess.drop()
 
-    def claim(self, segment: bytes) -> bytes:
-        """The segment without the silence behind it, where that much was decoded ahead; else the segment itself."""
-        return self._segment if self._segment and segment.startswith(self._segment) else segment
+    def claim(self, segment: bytes) -> Guess:
+        """What was decoded ahead of this segment, or of nothing; it is the caller's to drop."""
+        guess, self._guess = self._guess, None
+        if guess is not None and segment.startswith(guess.segment):
+            return guess
+        if guess is not None:
+            guess.drop()
+        return Guess(self._listener, segment)
+
+
+class Guess:
+    """Sound, and the looks at it that are under way.
+
+    Attributes:
+        segment: the PCM16 since the last pause, as far as it is decoded.
+    """
+
+    def __init__(self, listener: Listener, segment: bytes) -> None:
+        self._listener = listener
+        self.segment = segment
+        self._looks: dict[bytes, asyncio.Task[Look | None]] = {}
+
+    def begin(self, before: bytes) -> None:
+        """Decode the segment, and then all of the turn if there is more of it."""
+        own = self._looks[self.segment] = asyncio.create_task(self._decode(self.segment))
+        whole = before + self.segment
+        if before and len(whole) <= _MAX_BYTES:
+            self._looks[whole] = asyncio.create_task(self._decode_after(own, whole))
 
     async def look(self, pcm: bytes) -> Look | None:
         """What the model makes of it, now or ahead; None where it does not answer before its deadline."""
         ahead = self._looks.pop(pcm, None)
         return await (self._decode(pcm) if ahead is None else ahead)
+
+    def drop(self) -> None:
+        """Let go what nobody has asked for. Safe to call twice."""
+        for task in self._looks.values():
+            task.cancel()
+        self._looks = {}
+
+    async def _decode_after(self, first: asyncio.Task[Look | None], pcm: bytes) -> Look | None:
+        # Others that wait for the model come between the two.
+        await asyncio.wait([first])
+        return await self._decode(pcm)
 
     async def _decode(self, pcm: bytes) -> Look | None:
         try:

@@ -27,7 +27,7 @@ from voice.services.hearing import (
     Weight,
     with_joined,
 )
-from voice.services.lookahead import Lookahead
+from voice.services.lookahead import Guess, Lookahead
 from voice.services.whisper_model import Listener
 
 #: Seconds from the end of speech to its transcript that are not exceeded in 99 of 100 cases; the turn
@@ -40,10 +40,17 @@ FURTHER_TEMPOS = (1.0, 0.85, 1.08)
 
 
 class _TwoModels:
-    """Sketches with the small model, looks again and weighs with the better one."""
+    """Sketches with the small model, looks again and weighs with the better one.
 
-    def __init__(self, first: Listener, second: Listener, hints: Hints) -> None:
-        self._first, self._second, self._hints = first, second, hints
+    Args:
+        first: the small model.
+        second: the better one.
+        hints: what it should know.
+        decoded: the sound as the small model has decoded it, which is encoded already: without the silence behind it.
+    """
+
+    def __init__(self, first: Listener, second: Listener, hints: Hints, decoded: bytes) -> None:
+        self._first, self._second, self._hints, self._decoded = first, second, hints, decoded
 
     async def look_again(self, pcm: bytes, heard: str) -> Look:
         # Among thousands of names the search takes a tenth of a second.
@@ -56,7 +63,7 @@ class _TwoModels:
             yield await self._second.look(pcm, hint.requests, tempo)
 
     async def sketch(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
-        return await self._first.weigh(pcm, texts)
+        return await self._first.weigh(self._decoded, texts)
 
     async def weigh(self, pcm: bytes, texts: Sequence[str]) -> list[Weight]:
         return await self._second.weigh(pcm, texts)
@@ -79,8 +86,8 @@ class WhisperSTT(SegmentedSTTService):
             ttfs_p99_latency=_P99_S,
             settings=STTSettings(model="whisper", language=None),
         )
+        self._first, self._second, self._hints = first, second, hints
         self._ahead = Lookahead(first)
-        self._ears = _TwoModels(first, second, hints)
         self._turn = TurnSound()
 
     @property
@@ -122,21 +129,28 @@ class WhisperSTT(SegmentedSTTService):
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Yield the transcription of one segment, or the news that nothing was said in it."""
         await self.start_processing_metrics()
-        segment = self._ahead.claim(audio)
-        look = await self._ahead.look(segment)
-        if look is None or not look.hypotheses:
-            yield NothingHeardFrame()
-        else:
-            hearing = await self._hear_turn(segment, look)
-            yield TranscriptionFrame(look.text, self._user_id, time_now_iso8601(), result=hearing)
+        ahead = self._ahead.claim(audio)
+        try:
+            look = await ahead.look(ahead.segment)
+            if look is None or not look.hypotheses:
+                yield NothingHeardFrame()
+            else:
+                hearing = await self._hear_turn(audio, ahead, look)
+                yield TranscriptionFrame(look.text, self._user_id, time_now_iso8601(), result=hearing)
+        finally:
+            ahead.drop()
         await self.stop_processing_metrics()
 
-    async def _hear_turn(self, segment: bytes, look: Look) -> Hearing:
+    async def _hear_turn(self, segment: bytes, ahead: Guess, look: Look) -> Hearing:
         turn = self._turn
+        before = turn.pcm() or b""
         number = turn.add(segment, look)
         pcm = turn.pcm()
+        decoded = before + ahead.segment
         if turn.is_split:
             # The words on both sides of a pause help each other; only together are they the command.
-            whole = await self._ahead.look(pcm) if pcm else None
+            whole = await ahead.look(decoded) if pcm else None
             look = with_joined(whole or Look((), look.no_speech_prob), turn.joined())
-        return Hearing(look, pcm, self._ears, on_discard=lambda: turn.drop(number))
+        # The better model hears all of it: an unvoiced end may have been taken for silence.
+        ears = _TwoModels(self._first, self._second, self._hints, decoded)
+        return Hearing(look, pcm, ears, on_discard=lambda: turn.drop(number))

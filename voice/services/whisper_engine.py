@@ -65,7 +65,7 @@ def _load(settings: SpeechSettings) -> tuple[WhisperModel, WhisperModel]:
     weights.install(models=(TINY, BASE))
     try:
         tiny = WhisperModel(weights.find(TINY), _TINY_SILENCE, _TINY_THREADS)
-        has_room = (os.cpu_count() or 1) >= _CORES_FOR_TWO
+        has_room = len(os.sched_getaffinity(0)) >= _CORES_FOR_TWO
         base = WhisperModel(weights.find(BASE), _BASE_SILENCE, _BASE_THREADS if has_room else 1)
     except ModuleNotFoundError as error:
         raise ConfigurationError(

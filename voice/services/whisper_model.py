@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -222,12 +222,12 @@ class Listener:
         self._model = model
         self._deadline_s = deadline_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self._asked = 0
+        self._unfinished: set[Future[Any]] = set()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody waits for an answer; what nobody wants any more may still run."""
-        return self._asked == 0
+        """Whether it has nothing to do, not even what nobody wants any more."""
+        return not self._unfinished
 
     async def look(self, pcm: bytes, hint: str = "", tempo: float = 1.0) -> Look:
         """Decode without blocking the event loop; one that is cancelled while it waits never runs.
@@ -246,14 +246,14 @@ class Listener:
         return await self._run(partial(self._model.weigh, pcm, texts))
 
     async def _run(self, work: Callable[[], T]) -> T:
-        self._asked += 1
+        job = self._thread.submit(work)
+        self._unfinished.add(job)
+        job.add_done_callback(self._unfinished.discard)
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+                return await asyncio.wrap_future(job)
         except TimeoutError as error:
             raise SpeechBusy(self._name, self._deadline_s) from error
-        finally:
-            self._asked -= 1
 
     def close(self) -> None:
         """Drop what waits; a look that runs ends by itself. Safe to call twice."""
