@@ -24,8 +24,8 @@ Hypothesis = tuple[str, float]
 #: The most that is decoded at once is Whisper's own window of 30 s; a turn longer than this many bytes
 #: of PCM16 is heard segment by segment instead.
 MAX_TURN_BYTES = 29 * SAMPLE_RATE_HZ * 2
-#: Sentences are weighed against 11 s of sound at most: beyond, each of them costs the models several times as much.
-_MAX_WEIGHED_BYTES = 11 * SAMPLE_RATE_HZ * 2
+#: What is short: beyond 11 s of sound a look, and each sentence that is weighed, costs several times as much.
+SHORT_BYTES = 11 * SAMPLE_RATE_HZ * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class Hearing:
         Who listens for requests hears some in what is none: hold them against the sound.
         """
         looks: list[Look] = []
-        if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
+        if self._pcm is None or self._ears is None or len(self._pcm) > SHORT_BYTES:
             return looks
         with suppress(SpeechBusy, TimeoutError):
             async with asyncio.timeout(limit_s):
@@ -206,7 +206,7 @@ class Hearing:
 
     async def sketch(self, texts: Sequence[str]) -> list[Weight] | None:
         """How likely the sound is each of `texts`, at a glance, each asked about once; None as for `weigh`."""
-        if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
+        if self._pcm is None or self._ears is None or len(self._pcm) > SHORT_BYTES:
             return None
         unknown = [text for text in dict.fromkeys(texts) if text not in self._sketched]
         try:
@@ -226,7 +226,7 @@ class Hearing:
         return list(zip(by_small, by_better, strict=True)) if by_small and by_better else None
 
     async def _weigh(self, texts: Sequence[str]) -> list[Weight] | None:
-        if self._pcm is None or self._ears is None or len(self._pcm) > _MAX_WEIGHED_BYTES:
+        if self._pcm is None or self._ears is None or len(self._pcm) > SHORT_BYTES:
             return None
         try:
             return await self._ears.weigh(self._pcm, texts)

@@ -11,14 +11,10 @@ import asyncio
 
 from infra.log import get_logger
 from voice.services.errors import SpeechBusy
-from voice.services.hearing import Look
-from voice.services.mel import SAMPLE_RATE_HZ
+from voice.services.hearing import SHORT_BYTES, Look
 from voice.services.whisper_model import Listener
 
 _log = get_logger("voice.services.lookahead")
-
-#: Bytes of PCM16 from which on nothing is decoded ahead: beyond 11.5 s a look takes three times as long.
-_MAX_BYTES = 11 * SAMPLE_RATE_HZ * 2
 
 
 class Lookahead:
@@ -33,14 +29,14 @@ class Lookahead:
         self._guess: Guess | None = None
 
     def begin(self, segment: bytes, before: bytes) -> None:
-        """Decode what was said since the last pause, and then the whole turn with it.
+        """Decode what was said since the last pause, and then the whole turn with it, as far as they are short.
 
         Args:
             segment: PCM16 up to now.
             before: the turn's earlier segments; empty where there are none.
         """
         self.drop()
-        if self._listener.is_idle and len(segment) <= _MAX_BYTES:
+        if self._listener.is_idle and len(segment) <= SHORT_BYTES:
             self._guess = Guess(self._listener, segment)
             self._guess.begin(before)
 
@@ -76,7 +72,7 @@ class Guess:
         """Decode the segment, and then all of the turn if there is more of it."""
         own = self._looks[self.segment] = asyncio.create_task(self._decode(self.segment))
         whole = before + self.segment
-        if before and len(whole) <= _MAX_BYTES:
+        if before and len(whole) <= SHORT_BYTES:
             self._looks[whole] = asyncio.create_task(self._decode_after(own, whole))
 
     async def look(self, pcm: bytes) -> Look | None:
