@@ -74,7 +74,12 @@ class Answer:
         self.url, self._what, self._connection = url, what, connection
         self._paced = _Paced(connection, transfer)
         self._response = http.client.HTTPResponse(cast("Any", self._paced), method="GET")
-        self._response.begin()
+        try:
+            self._response.begin()
+        except BaseException:
+            # Left to the garbage collector, its reader is closed before it: from Python 3.13 on that is a traceback.
+            self._response.close()
+            raise
         self.status, self.length = self._response.status, self._response.length
         self._started, self._received = time.monotonic(), 0
 

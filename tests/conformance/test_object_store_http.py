@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
 import socket
 import threading
 
@@ -17,6 +18,15 @@ from tests.conformance.http_store_kit import BODY, MIB, fetched, opened, short_p
 from tests.doubles.http_server import answer, broken, chunked, in_turn, rest, silent, trickle
 
 __all__ = ["opened", "short_pauses", "site"]  # fixtures
+
+
+@pytest.fixture
+def responses(monkeypatch) -> list[http.client.HTTPResponse]:
+    """Every answer that is begun to be read, kept so that none is closed by the garbage collector."""
+    begun: list[http.client.HTTPResponse] = []
+    begin = http.client.HTTPResponse.begin
+    monkeypatch.setattr(http.client.HTTPResponse, "begin", lambda this: (begun.append(this), begin(this))[1])
+    return begun
 
 
 async def test_a_file_is_fetched_as_it_is(site, opened, tmp_path):
@@ -235,7 +245,7 @@ async def test_each_try_that_brings_much_earns_new_ones(site, opened, tmp_path):
     ],
     ids=["body", "chunk", "trailer", "header", "status", "nothing"],
 )
-async def test_a_trickle_is_given_up(site, opened, tmp_path, first, monkeypatch):
+async def test_a_trickle_is_given_up(site, opened, tmp_path, first, monkeypatch, responses):
     """A server that keeps sending a little cannot hold a node for ever, wherever in its answer it does so."""
     monkeypatch.setattr(http_exchange, "ANSWER_S", 0.3)
     monkeypatch.setattr(http_exchange, "GRACE_S", 0.3)
@@ -243,6 +253,7 @@ async def test_a_trickle_is_given_up(site, opened, tmp_path, first, monkeypatch)
     with pytest.raises(StorageError, match="too slow"):
         await fetched(opened(), site.url("/x"), tmp_path)
     assert len(site.asked) == TRIES
+    assert [response.isclosed() for response in responses] == [True] * TRIES
 
 
 async def test_silence_is_given_up(site, opened, tmp_path, monkeypatch):
