@@ -25,7 +25,12 @@ def responses(monkeypatch) -> list[http.client.HTTPResponse]:
     """Every answer that is begun to be read, kept so that none is closed by the garbage collector."""
     begun: list[http.client.HTTPResponse] = []
     begin = http.client.HTTPResponse.begin
-    monkeypatch.setattr(http.client.HTTPResponse, "begin", lambda this: (begun.append(this), begin(this))[1])
+
+    def noted(response: http.client.HTTPResponse) -> None:
+        begun.append(response)
+        begin(response)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "begin", noted)
     return begun
 
 
